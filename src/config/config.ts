@@ -1,0 +1,167 @@
+/** The configuration of one balancer: what it holds, and how a file and flags become one. */
+import type { ServerSpec } from '../core/core.ts';
+import { type Check, crossCheck } from './cross-check.ts';
+import { fromIssue, type Problem, renderProblem } from './problem.ts';
+import { type Parsed, type POLICIES, schema } from './schema.ts';
+import { openSource, type Source } from './source.ts';
+
+export interface Config {
+  readonly instance: {
+    /** The host name where the file gives none. */
+    readonly id: string;
+    /** Empty is no zone. */
+    readonly zone: string;
+    /** `host:port`; undefined is the listening address. */
+    readonly advertise: { readonly control?: string | undefined; readonly proxy?: string | undefined };
+  };
+  readonly proxy: {
+    /** `host:port`, with brackets around an IPv6 host; port 0 takes a free one. */
+    readonly listen: string;
+    readonly maxConcurrentStreams: number;
+  };
+  readonly control: {
+    readonly listen: string;
+    readonly reportIntervalMs: number;
+    readonly leaseTtlMs: number;
+    /** CIDR blocks; empty allows all. */
+    readonly allowBackends: readonly string[];
+  };
+  readonly admin: { readonly listen: string };
+  readonly servers: readonly ServerSpec[];
+  readonly pools: readonly PoolConfig[];
+  readonly health: {
+    readonly check: 'grpc' | 'none';
+    readonly intervalMs: number;
+    readonly timeoutMs: number;
+    readonly unhealthyAfter: number;
+    readonly healthyAfter: number;
+    /** Three report intervals where the file gives none. */
+    readonly reportGraceMs: number;
+    readonly forgetAfterMs: number;
+  };
+  readonly scaling: {
+    readonly threshold: number;
+    readonly forMs: number;
+    readonly cooldownMs: number;
+    readonly provider: 'standby';
+  };
+  readonly state: { readonly log: 'memory' };
+  readonly telemetry: {
+    readonly traces: { readonly endpoint?: string | undefined; readonly sampleRatio: number };
+    readonly logs: { readonly level: LogLevel };
+  };
+}
+
+export interface PoolConfig {
+  /** A service name; `*` holds the settings of pools without an entry. */
+  readonly service: string;
+  readonly policy: keyof typeof POLICIES;
+  readonly zoneFactor: number;
+}
+
+export type LogLevel = Parsed['telemetry']['logs']['level'];
+
+/** Settings of the command line; they go before those of the file. */
+export interface Flags {
+  /** Addresses; `undefined` leaves what the file says. */
+  readonly proxy?: string | undefined;
+  readonly control?: string | undefined;
+  readonly admin?: string | undefined;
+  /** `SERVICE=ADDR`, or `ADDR` for every service; an address may be given with several services. */
+  readonly servers?: readonly string[];
+  /** Allows listening beyond loopback. */
+  readonly insecure?: boolean;
+}
+
+export interface LoadOptions {
+  /** How the file is called in errors. */
+  readonly file: string;
+  /** The instance's id where none is given. */
+  readonly hostname: string;
+  readonly flags?: Flags;
+}
+
+export interface Loaded {
+  readonly config: Config;
+  /** What is accepted, but has no effect, each with its place. */
+  readonly warnings: readonly Problem[];
+}
+
+/** Everything that is wrong with a configuration, not only the first mistake. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super(problems.map(renderProblem).join('\n'));
+    this.problems = problems;
+  }
+}
+
+/**
+ * Makes a configuration of a file's text and the command line's flags.
+ *
+ * @param text YAML; empty is a configuration of defaults.
+ * @throws ConfigError with all problems.
+ */
+export function loadConfig(text: string, options: LoadOptions): Loaded {
+  const source = openSource(text, options.file, options.flags ?? {});
+  const parsed = schema.safeParse(source.raw);
+  const issues = parsed.success ? [] : parsed.error.issues;
+  const check: Check = crossCheck(source.raw, options.flags?.insecure === true);
+  const problems = [
+    ...source.problems,
+    ...issues.flatMap(issue => fromIssue(issue, source)),
+    ...check.errors.map(({ path, message }) => source.problem(path, message)),
+  ];
+  if (!parsed.success || problems.length > 0) throw new ConfigError(inOrder(problems));
+  return {
+    config: resolve(parsed.data, options),
+    warnings: inOrder(check.warnings.map(({ path, message }) => source.problem(path, message))),
+  };
+}
+
+function inOrder(problems: readonly Problem[]): Problem[] {
+  return problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
+}
+
+function resolve(parsed: Parsed, options: LoadOptions): Config {
+  const { instance, control, health, scaling } = parsed;
+  return {
+    instance: { id: instance.id ?? options.hostname, zone: instance.zone, advertise: instance.advertise },
+    proxy: { listen: parsed.proxy.listen, maxConcurrentStreams: parsed.proxy.maxConcurrentStreams },
+    control: {
+      listen: control.listen,
+      reportIntervalMs: control.reportInterval,
+      leaseTtlMs: control.leaseTtl,
+      allowBackends: control.allowBackends,
+    },
+    admin: { listen: parsed.admin.listen },
+    servers: parsed.servers.map(({ tls: _, ...server }) => ({
+      ...server,
+      id: server.id ?? server.address,
+      services: [...new Set(server.services)],
+    })),
+    pools: parsed.pools,
+    health: {
+      check: health.check,
+      intervalMs: health.interval,
+      timeoutMs: health.timeout,
+      unhealthyAfter: health.unhealthyAfter,
+      healthyAfter: health.healthyAfter,
+      // A backend may miss one report and be late with the next before its silence says anything.
+      reportGraceMs: health.reportGrace ?? 3 * control.reportInterval,
+      forgetAfterMs: health.forgetAfter,
+    },
+    scaling: {
+      threshold: scaling.threshold,
+      forMs: scaling.for,
+      cooldownMs: scaling.cooldown,
+      provider: scaling.provider,
+    },
+    state: { log: parsed.state.log },
+    telemetry: parsed.telemetry,
+  };
+}
+
+export type { Problem, Source };

@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ConfigError, type Flags, loadConfig } from '../../src/config/config.ts';
+import { renderProblem } from '../../src/config/problem.ts';
+
+const load = (text: string, flags: Flags = {}) =>
+  loadConfig(text, { file: 'mesh.yaml', hostname: 'host-1', flags });
+
+/** All problems as lines. */
+function problems(text: string, flags: Flags = {}): string[] {
+  try {
+    load(text, flags);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error));
+    return error.problems.map(renderProblem);
+  }
+  throw new Error('no problem was found');
+}
+
+test('an empty file, and sections without keys, are the defaults', () => {
+  for (const text of ['', '# nothing\n', '{}', 'proxy:\ncontrol:\nservers:\n']) {
+    const { config, warnings } = load(text);
+    assert.equal(config.instance.id, 'host-1');
+    assert.equal(config.proxy.listen, '127.0.0.1:4700');
+    assert.equal(config.control.listen, '127.0.0.1:4701');
+    assert.equal(config.admin.listen, '127.0.0.1:4702');
+    assert.equal(config.control.reportIntervalMs, 1_000);
+    assert.equal(config.control.leaseTtlMs, 10_000);
+    assert.equal(config.health.reportGraceMs, 3_000);
+    assert.equal(config.health.forgetAfterMs, 600_000);
+    assert.deepEqual(config.servers, []);
+    assert.deepEqual(warnings, []);
+  }
+});
+
+test('every key of the documented example is understood', () => {
+  const { config } = load(`
+instance: { id: lb-1, zone: z1, advertise: { control: 10.0.0.5:4701, proxy: 10.0.0.5:4700 } }
+proxy:   { listen: 127.0.0.1:4700, maxConcurrentStreams: 100 }
+control: { listen: 127.0.0.1:4701, reportInterval: 1s, leaseTtl: 20s, allowBackends: [10.0.0.0/8, 'fd00::/8'] }
+admin:   { listen: 127.0.0.1:4702 }
+servers:
+  - { id: a, address: 127.0.0.1:50051, services: [echo.v1.EchoService], weight: 1, zone: z1, standby: false }
+  - { address: '[::1]:50051', labels: { rack: r1 }, maxConcurrency: 8, standby: true }
+pools:
+  - { service: '*', policy: least-load, zoneFactor: 1.5 }
+health:  { interval: 5s, timeout: 1s, unhealthyAfter: 3, healthyAfter: 2, check: grpc, reportGrace: 1m30s }
+scaling: { threshold: 0.8, for: 10s, cooldown: 30s, provider: standby }
+state:   { log: memory }
+telemetry: { traces: { endpoint: http://127.0.0.1:4317, sampleRatio: 0.01 }, logs: { level: info } }
+`);
+  assert.equal(config.instance.advertise.control, '10.0.0.5:4701');
+  assert.equal(config.health.reportGraceMs, 90_000);
+  assert.equal(config.control.leaseTtlMs, 20_000);
+  assert.deepEqual(config.pools, [{ service: '*', policy: 'least-load', zoneFactor: 1.5 }]);
+  assert.deepEqual(config.servers[1], {
+    id: '[::1]:50051',
+    address: '[::1]:50051',
+    services: ['*'],
+    weight: 1,
+    zone: '',
+    labels: { rack: 'r1' },
+    maxConcurrency: 8,
+    standby: true,
+  });
+});
+
+test('all mistakes are reported, in the order of the file, each with line, column and what was expected', () => {
+  assert.deepEqual(
+    problems(`proxy: { listen: 127.0.0.1:4700, maxConcurrentStreams: many }
+control:
+  reportIntervall: 5s
+  leaseTtl: 5
+servers:
+  - { id: a, address: 127.0.0.1:50051, weight: 0 }
+  - { id: a, address: ::1:80 }
+  - 3
+health: { reportInterval: 1s }
+`),
+    [
+      "mesh.yaml:1:56: proxy.maxConcurrentStreams is 'many'; expected a whole number at least 1 and at most 2147483647",
+      "mesh.yaml:3:3: control.reportIntervall is no key; did you mean 'reportInterval'?",
+      'mesh.yaml:4:13: control.leaseTtl is 5 (it has no unit); expected a duration from 1ms to 1h, such as 250ms, 1s or 5m',
+      'mesh.yaml:6:48: servers[0].weight is 0; expected a number above 0 and at most 1000000',
+      "mesh.yaml:7:11: servers[1].id is 'a', as in servers[0]; ids are unique; give one of them another id",
+      "mesh.yaml:7:23: servers[1].address is '::1:80' (an IPv6 address needs brackets); expected host:port, such as 10.0.0.5:4701 or [::1]:4701",
+      'mesh.yaml:8:5: servers[2] is 3; expected a map of keys',
+      "mesh.yaml:9:11: health.reportInterval is no key; there is 'control.reportInterval'; expected one of check, interval, timeout, unhealthyAfter, healthyAfter, reportGrace, forgetAfter",
+    ],
+  );
+});
+
+test('broken YAML is reported with its place, and nothing else is guessed from it', () => {
+  const [first, ...rest] = problems('control: {}\ncontrol: {}\nproxy: { listen: 3 }\n');
+  assert.equal(first, 'mesh.yaml:2:1: YAML: Map keys must be unique');
+  assert.deepEqual(rest, []);
+  assert.match(problems('a: [')[0] ?? '', /^mesh\.yaml:1:\d+: YAML: /);
+  assert.match(problems('{}\n---\n{}\n')[0] ?? '', /more than one YAML document/);
+  assert.deepEqual(problems('- 1'), ['mesh.yaml:1:1: is a list; expected a map of keys']);
+});
+
+test('an alias bomb and a file of megabytes are refused', () => {
+  const bomb = ['a: &a [x, x, x, x, x, x, x, x, x]'];
+  for (let i = 1; i < 9; i++) {
+    const last = String.fromCharCode(96 + i);
+    const next = String.fromCharCode(97 + i);
+    bomb.push(`${next}: &${next} [${`*${last}, `.repeat(8)}*${last}]`);
+  }
+  assert.match(problems(bomb.join('\n'))[0] ?? '', /YAML: Excessive alias count/);
+  assert.match(problems(`# ${'x'.repeat(17 * 1024 ** 2)}`)[0] ?? '', /is larger than/);
+});
+
+test('keys of later versions say so', () => {
+  const text = `proxy: { tls: {} }
+control: { tls: {}, auth: {} }
+admin: { tls: {} }
+servers: [{ address: h:1, tls: {} }]
+state: { log: kafka, directory: ./x }
+discovery: {}
+buffer: {}
+anycast: {}
+`;
+  const found = problems(text);
+  assert.equal(found.length, 10);
+  for (const problem of found) assert.match(problem, /not available in this version/);
+});
+
+test('listening beyond loopback needs --insecure, for each listener', () => {
+  const text =
+    'proxy: { listen: 0.0.0.0:1 }\ncontrol: { listen: "[::]:2" }\nadmin: { listen: box.example:3 }\n';
+  const found = problems(text);
+  assert.equal(found.length, 3);
+  for (const problem of found) assert.match(problem, /beyond loopback.*--insecure/);
+  assert.equal(load(text, { insecure: true }).config.proxy.listen, '0.0.0.0:1');
+  for (const host of ['127.3.2.1', 'localhost', '[::1]', '[::ffff:127.0.0.1]']) {
+    assert.doesNotThrow(() => load('', { admin: `${host}:9` }), host);
+  }
+  assert.match(
+    problems('', { control: '0.0.0.0:4701' })[0] ?? '',
+    /^--control: control\.listen is '0\.0\.0\.0:4701', beyond/,
+  );
+});
+
+test('two listeners on one address, and an advertised wildcard, are mistakes', () => {
+  assert.match(
+    problems('proxy: { listen: 127.0.0.1:4702 }')[0] ?? '',
+    /proxy\.listen is .*where admin listens too/,
+  );
+  assert.doesNotThrow(() => load('proxy: { listen: 127.0.0.1:0 }\ncontrol: { listen: 127.0.0.1:0 }'));
+  assert.match(problems('instance: { advertise: { control: 0.0.0.0:4701 } }')[0] ?? '', /nobody can connect/);
+});
+
+test('flags go before the file, and their mistakes name the flag', () => {
+  const { config } = load(
+    'proxy: { listen: 127.0.0.1:1, maxConcurrentStreams: 7 }\nservers: [{ address: h:1 }]\n',
+    {
+      proxy: '127.0.0.1:2',
+      servers: ['a.B=h:2', 'h:3', 'c.D=h:2'],
+    },
+  );
+  assert.equal(config.proxy.listen, '127.0.0.1:2');
+  assert.equal(config.proxy.maxConcurrentStreams, 7);
+  assert.deepEqual(
+    config.servers.map(({ id, services }) => ({ id, services })),
+    [
+      { id: 'h:1', services: ['*'] },
+      { id: 'h:2', services: ['a.B', 'c.D'] },
+      { id: 'h:3', services: ['*'] },
+    ],
+  );
+  assert.match(
+    problems('', { servers: ['a/b=h:1'] })[0] ?? '',
+    /^--server h:1: servers\[0\]\.services\[0\] is 'a\/b'/,
+  );
+  assert.match(
+    problems('servers: [{ address: h:1 }]', { servers: ['h:1'] })[0] ?? '',
+    /--server h:1: .*as in servers\[0\]/,
+  );
+});
+
+test('what has no effect yet is told', () => {
+  const { warnings } = load('telemetry: { traces: { endpoint: http://127.0.0.1:4317 } }');
+  assert.equal(warnings.length, 1);
+  assert.match(
+    renderProblem(warnings[0] ?? assert.fail()),
+    /^mesh\.yaml:1:34: telemetry\.traces\.endpoint has no effect: /,
+  );
+});
