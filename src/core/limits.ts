@@ -157,3 +157,34 @@ export const CONTROL = {
   /** Backends that may have a report stream open. */
   reporters: 20_000,
 } as const;
+
+/**
+ * Those marked "part of the fold" decide what entries mean: instances that share a log must agree on
+ * them, so they are no settings, and a change of one is a change of what the log means.
+ */
+export const REGISTRY_LIMITS = {
+  /**
+   * Ids that nobody claims but that an operator removed, drained or weighted. Ids of short-lived
+   * servers (pods) never come back, so these would pile up; the oldest is forgotten first. Part of the fold.
+   */
+  operatorsWords: 4_096,
+  /**
+   * Claims of one server, and observations of one server: one a source and instance. Far more than
+   * instances that run at once; instances with random names leave theirs behind. Part of the fold.
+   */
+  originsPerServer: 256,
+  /** Failures known to be answered by an activation; the oldest is forgotten first. Part of the fold. */
+  answers: 1_024,
+  /** Events kept for readers that come back: some MiB, and more than a restart of 5,000 servers makes. */
+  events: 16_384,
+  /**
+   * Own proposals that the log has not taken yet: 10,000 servers may change state six times while it
+   * is away. Above it a proposal is refused rather than kept in memory.
+   */
+  pending: 65_536,
+} as const;
+
+export const MEMORY_LOG_LIMITS = {
+  /** Entries kept for followers that start late; nothing else reads them again. Some MiB. */
+  entries: 16_384,
+} as const;
