@@ -1,6 +1,6 @@
 /** Every key of the configuration: what it may hold, its default, and what the reference says of it. */
 import { z } from 'zod';
-import { CONFIG_LIMITS as most } from '../core/limits.ts';
+import { CONTROL, CONFIG_LIMITS as most } from '../core/limits.ts';
 import * as k from './kinds.ts';
 
 /** How a pool chooses. The key is what `pools[].policy` takes. */
@@ -32,16 +32,17 @@ const NO_TRACES = 'traces are not exported in this version';
 
 const tls = k.reserved({ about: 'TLS for this address.' });
 
-const NAME = { longest: most.nameLength, kind: 'name' };
 const ID = {
-  ...NAME,
+  kind: 'name',
+  longest: CONTROL.idBytes,
   pattern: /^[\x21-\x7e]+$/,
-  expected: `1 to ${most.nameLength} printable ASCII characters without spaces`,
+  expected: `1 to ${CONTROL.idBytes} printable ASCII characters without spaces`,
 };
 const ZONE = {
-  ...NAME,
+  kind: 'name',
+  longest: CONTROL.zoneBytes,
   pattern: /^[\x21-\x7e]*$/,
-  expected: `at most ${most.nameLength} printable ASCII characters without spaces`,
+  expected: `at most ${CONTROL.zoneBytes} printable ASCII characters without spaces`,
 };
 
 const UP_TO_HOUR = { leastMs: 1, mostMs: 3_600_000, says: 'from 1ms to 1h' };
@@ -126,11 +127,11 @@ const server = k.section('One backend.', {
         .array(
           k.service(
             { about: "A service that it serves; '*' is every service.", live: true },
-            most.nameLength,
+            CONTROL.serviceBytes,
           ),
         )
         .min(1)
-        .max(most.servicesPerServer),
+        .max(CONTROL.servicesPerBackend),
     )
     .register(k.keyInfo, {
       about: "Services that it serves; `'*'`, the default, is every service.",
@@ -140,20 +141,20 @@ const server = k.section('One backend.', {
   weight: k
     .number(
       { about: 'Multiplies the capacity that was learned.', live: true },
-      { above: 0, most: most.weight },
+      { least: CONTROL.minWeight, most: CONTROL.maxWeight },
     )
     .prefault(1),
   zone: k.text({ about: 'Where it runs; picks of that zone prefer it.', live: true }, ZONE).prefault(''),
   labels: k
     .labels(
       { about: 'Free names and strings for people and tools.', live: true },
-      { entries: most.labels, key: most.labelKeyLength, value: most.labelValueLength },
+      { entries: CONTROL.labels, key: CONTROL.labelKeyBytes, value: CONTROL.labelValueBytes },
     )
     .prefault({}),
   maxConcurrency: k
     .number(
       { about: 'Most calls in flight at once; 0 is no limit.', live: true },
-      { integer: true, least: 0, most: 2 ** 31 - 1 },
+      { integer: true, least: 0, most: CONTROL.maxConcurrency },
     )
     .prefault(0),
   standby: k.flag({ about: 'Waits outside the heap until it is activated.', live: true }).prefault(false),
@@ -163,7 +164,7 @@ const server = k.section('One backend.', {
 const pool = k.section('Settings of one pool.', {
   service: k.service(
     { about: "The service; `'*'` is every pool without an entry of its own. Required.", live: true },
-    most.nameLength,
+    CONTROL.serviceBytes,
   ),
   policy: k.oneOf({ about: 'How the pool chooses.', live: true }, POLICIES).prefault('least-load'),
   zoneFactor: k

@@ -9,25 +9,16 @@ export const HEAP_LIMITS = {
   maxItems: 2 ** 24,
 } as const;
 
+/** A file's own; what it says of servers is held to the limits of the control API. */
 export const CONFIG_LIMITS = {
   /** Bytes of a configuration file: 10,000 servers take about 2 MiB; more is some other file given by mistake. */
   fileBytes: 16 * 1024 ** 2,
-  /** Characters of an id, a service name or a zone; DNS names, the longest in use, end at 253. */
-  nameLength: 256,
   /** Servers listed in a file: larger meshes come from discovery or register by themselves. */
   servers: 10_000,
   /** Pools with settings of their own; the others share the settings of `*`. */
   pools: 1_000,
-  /** Services of one server: a backend has a row in the heap of each. */
-  servicesPerServer: 256,
   /** Networks in `control.allowBackends`; each registration is compared with all of them. */
   networks: 1_000,
-  /** Weight of a server: above a million, one unit of load is lost in rounding against it. */
-  weight: 1_000_000,
-  /** Labels of a server, and the lengths that Kubernetes allows its own. */
-  labels: 32,
-  labelKeyLength: 63,
-  labelValueLength: 256,
 } as const;
 
 export const LEASE_LIMITS = {

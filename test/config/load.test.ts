@@ -81,7 +81,7 @@ health: { reportInterval: 1s }
       "mesh.yaml:1:56: proxy.maxConcurrentStreams is 'many'; expected a whole number at least 1 and at most 2147483647",
       "mesh.yaml:3:3: control.reportIntervall is no key; did you mean 'reportInterval'?",
       'mesh.yaml:4:13: control.leaseTtl is 5 (it has no unit); expected a duration from 1ms to 1h, such as 250ms, 1s or 5m',
-      'mesh.yaml:6:48: servers[0].weight is 0; expected a number above 0 and at most 1000000',
+      'mesh.yaml:6:48: servers[0].weight is 0; expected a number at least 0.001 and at most 1000',
       "mesh.yaml:7:11: servers[1].id is 'a', as in servers[0]; ids are unique; give one of them another id",
       "mesh.yaml:7:23: servers[1].address is '::1:80' (an IPv6 address needs brackets); expected host:port, such as 10.0.0.5:4701 or [::1]:4701",
       'mesh.yaml:8:5: servers[2] is 3; expected a map of keys',
