@@ -1,0 +1,232 @@
+/**
+ * Leases: calls that a pick has placed and that have not ended. A lease is one small integer, the
+ * index of a row and some bits of the row's generation, so that picking allocates nothing. It is
+ * completed exactly once: by the relay, by a caller's outcome, or by expiry. Anything later is
+ * counted and changes nothing.
+ */
+import { Outcome } from './core.ts';
+import { LEASE_LIMITS } from './limits.ts';
+import { LeaseKind } from './load-table.ts';
+
+/** What ends with a lease; called once a lease, while its row is still readable. */
+export interface LeaseOwner {
+  leaseEnded(lease: number, row: number, now: number, outcome: Outcome, latencyMs: number): void;
+}
+
+const INDEX_BITS = 22;
+const INDEX_MASK = (1 << INDEX_BITS) - 1;
+const GENERATION_MASK = (1 << (31 - INDEX_BITS)) - 1;
+
+export class LeaseTable {
+  /** Leases that are open. */
+  open = 0;
+  /** Completions that came late or twice; nothing was changed by them. */
+  late = 0;
+  /** Leases that ended by time. */
+  expired = 0;
+
+  // Columns by row, read by the owner in `leaseEnded`.
+  slot = new Int32Array(0);
+  slotGeneration = new Uint32Array(0);
+  pool = new Int32Array(0);
+  kind = new Uint8Array(0);
+  /** Start, in units of 1/1024 ms so that sums of it are exact. */
+  start = new Float64Array(0);
+  reportCount = new Uint32Array(0);
+  private generation = new Uint32Array(0);
+  private isOpen = new Uint8Array(0);
+  private expires = new Float64Array(0);
+
+  // Free rows form a queue, not a stack: a row rests as long as possible, so that a late completion
+  // does not meet a new lease with the same bits of the generation.
+  private nextFree = new Int32Array(0);
+  private freeHead = -1;
+  private freeTail = -1;
+
+  // Leased rows as a ring in the order in which they are to be looked at: row, its generation, the time.
+  private ring = new Int32Array(64);
+  private ringGeneration = new Uint32Array(64);
+  private ringLook = new Float64Array(64);
+  private ringHead = 0;
+  private ringSize = 0;
+
+  private readonly owner: LeaseOwner;
+  private readonly ttlMs: number;
+
+  constructor(owner: LeaseOwner, ttlMs: number) {
+    this.owner = owner;
+    this.ttlMs = ttlMs;
+  }
+
+  /** Rounds a time to what sums exactly. */
+  static stamp(now: number): number {
+    return Math.floor(now * 1024) / 1024;
+  }
+
+  /** Opens a lease; `start` must come from `stamp`, `reportCount` from the row's `begin`. */
+  begin(
+    slot: number,
+    slotGeneration: number,
+    pool: number,
+    kind: LeaseKind,
+    start: number,
+    reportCount: number,
+  ): number {
+    let row = this.freeHead;
+    if (row < 0) row = this.makeRoom(start);
+    this.freeHead = this.nextFree[row] as number;
+    if (this.freeHead < 0) this.freeTail = -1;
+    this.slot[row] = slot;
+    this.slotGeneration[row] = slotGeneration;
+    this.pool[row] = pool;
+    this.kind[row] = kind;
+    this.start[row] = start;
+    this.reportCount[row] = reportCount;
+    this.isOpen[row] = 1;
+    this.open++;
+    if (kind === LeaseKind.LEASED) {
+      this.expires[row] = start + this.ttlMs;
+      this.enqueue(row, start + this.ttlMs);
+    }
+    return this.handleOf(row);
+  }
+
+  /** The row of an open lease; −1 where the lease is not open (any more). */
+  rowOf(lease: number): number {
+    const row = lease & INDEX_MASK;
+    if (lease < 0 || row >= this.isOpen.length || this.isOpen[row] === 0) return -1;
+    return ((this.generation[row] as number) & GENERATION_MASK) === lease >>> INDEX_BITS ? row : -1;
+  }
+
+  /** The slot of the server that an open lease is on; −1 where the lease is not open. */
+  slotOf(lease: number): number {
+    const row = this.rowOf(lease);
+    return row < 0 ? -1 : (this.slot[row] as number);
+  }
+
+  /** The whole generation of a lease's row: what an id that leaves the process must carry besides. */
+  generationOf(lease: number): number {
+    const row = lease & INDEX_MASK;
+    return row < this.generation.length ? (this.generation[row] as number) : -1;
+  }
+
+  /** Completes a lease. False: it was not open; counted, and nothing changed. `latencyMs` < 0 or NaN is unknown. */
+  complete(lease: number, now: number, outcome: Outcome, latencyMs: number): boolean {
+    const row = this.rowOf(lease);
+    if (row < 0) {
+      this.late++;
+      return false;
+    }
+    this.finish(lease, row, now, outcome, latencyMs);
+    return true;
+  }
+
+  /** Gives a lease its whole time again. False: it was not open. */
+  renew(lease: number, now: number): boolean {
+    const row = this.rowOf(lease);
+    if (row < 0) return false;
+    this.expires[row] = now + this.ttlMs;
+    return true;
+  }
+
+  /**
+   * Ends leases whose time is up, after at most `most` looks, so that a sweep stays short. Returns how
+   * many ended. A renewed lease may live up to one time-to-live longer than it was renewed for.
+   */
+  expire(now: number, most: number): number {
+    const before = this.expired;
+    for (let looked = 0; looked < most && this.ringSize > 0; looked++) {
+      if ((this.ringLook[this.ringHead] as number) > now) break;
+      this.expireHead(now, false);
+    }
+    return this.expired - before;
+  }
+
+  /** Takes the head off the queue; ends its lease where that is over, or where it is forced to end. */
+  private expireHead(now: number, force: boolean): void {
+    const at = this.ringHead;
+    const row = this.ring[at] as number;
+    const alive = this.isOpen[row] === 1 && this.generation[row] === this.ringGeneration[at];
+    this.ringHead = (at + 1) & (this.ring.length - 1);
+    this.ringSize--;
+    if (!alive) return;
+    const expires = this.expires[row] as number;
+    if (expires > now && !force) {
+      this.enqueue(row, expires);
+      return;
+    }
+    this.expired++;
+    this.finish(this.handleOf(row), row, now, Outcome.NEUTRAL, -1);
+  }
+
+  private handleOf(row: number): number {
+    return (((this.generation[row] as number) & GENERATION_MASK) << INDEX_BITS) | row;
+  }
+
+  private finish(lease: number, row: number, now: number, outcome: Outcome, latencyMs: number): void {
+    this.isOpen[row] = 0;
+    this.open--;
+    this.owner.leaseEnded(lease, row, now, outcome, latencyMs);
+    this.generation[row] = ((this.generation[row] as number) + 1) >>> 0;
+    this.nextFree[row] = -1;
+    if (this.freeTail < 0) this.freeHead = row;
+    else this.nextFree[this.freeTail] = row;
+    this.freeTail = row;
+  }
+
+  private makeRoom(now: number): number {
+    const size = this.slot.length;
+    if (size >= LEASE_LIMITS.open) {
+      // At the limit the oldest lease gives way: it is the likeliest to be forgotten.
+      while (this.freeHead < 0 && this.ringSize > 0) this.expireHead(now, true);
+      if (this.freeHead >= 0) return this.freeHead;
+      throw new RangeError(`more than ${LEASE_LIMITS.open} calls are open`);
+    }
+    const next = Math.min(LEASE_LIMITS.open, Math.max(64, size * 2));
+    this.slot = copy(Int32Array, this.slot, next);
+    this.slotGeneration = copy(Uint32Array, this.slotGeneration, next);
+    this.pool = copy(Int32Array, this.pool, next);
+    this.kind = copy(Uint8Array, this.kind, next);
+    this.start = copy(Float64Array, this.start, next);
+    this.reportCount = copy(Uint32Array, this.reportCount, next);
+    this.generation = copy(Uint32Array, this.generation, next);
+    this.isOpen = copy(Uint8Array, this.isOpen, next);
+    this.expires = copy(Float64Array, this.expires, next);
+    this.nextFree = copy(Int32Array, this.nextFree, next);
+    for (let row = size; row < next; row++) this.nextFree[row] = row + 1 < next ? row + 1 : -1;
+    this.freeHead = size;
+    this.freeTail = next - 1;
+    return size;
+  }
+
+  private enqueue(row: number, look: number): void {
+    const size = this.ring.length;
+    if (this.ringSize === size) {
+      this.ring = unrolled(Int32Array, this.ring, this.ringHead);
+      this.ringGeneration = unrolled(Uint32Array, this.ringGeneration, this.ringHead);
+      this.ringLook = unrolled(Float64Array, this.ringLook, this.ringHead);
+      this.ringHead = 0;
+    }
+    const at = (this.ringHead + this.ringSize) & (this.ring.length - 1);
+    this.ring[at] = row;
+    this.ringGeneration[at] = this.generation[row] as number;
+    this.ringLook[at] = look;
+    this.ringSize++;
+  }
+}
+
+type Column = Int32Array | Uint32Array | Uint8Array | Float64Array;
+
+function copy<T extends Column>(make: new (length: number) => T, from: T, length: number): T {
+  const to = new make(length);
+  to.set(from as never);
+  return to;
+}
+
+/** A full ring of twice the size, its head at 0. */
+function unrolled<T extends Column>(make: new (length: number) => T, from: T, head: number): T {
+  const to = new make(from.length * 2);
+  to.set(from.subarray(head) as never);
+  to.set(from.subarray(0, head) as never, from.length - head);
+  return to;
+}

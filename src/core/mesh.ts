@@ -1,0 +1,249 @@
+/**
+ * One balancer's registry, load table, leases and pools, tied together: the registry decides who is in
+ * which pool, the load table how loaded they are, leases what is in flight.
+ */
+import { ANY_SERVICE, type LoadSample, Outcome, type ServerView } from './core.ts';
+import type { Proposal } from './entries.ts';
+import { type LeaseOwner, LeaseTable } from './lease.ts';
+import { LEASE_LIMITS } from './limits.ts';
+import { type AdoptedLoad, type LeaseKind, LoadTable } from './load-table.ts';
+import { Pool } from './pool.ts';
+import { Registry } from './registry.ts';
+import { isWarm } from './warmup.ts';
+
+export interface PoolSettings {
+  /** How much worse than the pool's best a caller's own zone may be and still be taken; >= 1. */
+  readonly zoneFactor: number;
+}
+
+export interface MeshOptions {
+  readonly instanceId: string;
+  /** Start of this instance; a later life has a higher one. */
+  readonly epoch: number;
+  /** Hands a proposal to the log. */
+  readonly append: (proposal: Proposal) => void;
+  /** Wall clock, ms since 1970. */
+  readonly wallClock: () => number;
+  /** Monotonic clock, ms: the one that `now` arguments are of. */
+  readonly clock: () => number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** How long a lease lives without a word of its caller, ms. Default 10,000. */
+  readonly leaseTtlMs?: number;
+  /** Settings by service; `*` is for those without an entry. */
+  readonly pools?: ReadonlyMap<string, PoolSettings>;
+  /** How many balancers pick for these servers, this one included. Default 1. */
+  readonly balancers?: number;
+  /** A listener of the registry threw. */
+  readonly onError?: (error: unknown) => void;
+}
+
+const DEFAULT_POOL: PoolSettings = { zoneFactor: 1.5 };
+
+export class Mesh implements LeaseOwner {
+  readonly registry: Registry;
+  readonly loads = new LoadTable();
+  readonly leases: LeaseTable;
+  /** How many balancers pick for these servers: each gives a newcomer the root with probability 1/balancers. */
+  balancers: number;
+
+  private readonly slots = new Map<string, number>();
+  private readonly ids: (string | undefined)[] = [];
+  /** By slot: the services that its server names. */
+  private readonly named: (readonly string[])[] = [];
+  /** How many servers name a service. */
+  private readonly namers = new Map<string, number>();
+  private readonly byService = new Map<string, Pool>();
+  private readonly byId: (Pool | undefined)[] = [];
+  private readonly anywhere = new Set<number>();
+  private readonly warming = new Set<number>();
+  private settings: ReadonlyMap<string, PoolSettings>;
+  private lastTick = Number.NaN;
+  private readonly clock: () => number;
+  private readonly random: () => number;
+
+  constructor(options: MeshOptions) {
+    this.clock = options.clock;
+    this.random = options.random;
+    this.settings = options.pools ?? new Map();
+    this.balancers = Math.max(1, options.balancers ?? 1);
+    this.leases = new LeaseTable(this, options.leaseTtlMs ?? 10_000);
+    this.registry = new Registry({
+      instanceId: options.instanceId,
+      epoch: options.epoch,
+      append: options.append,
+      wallClock: options.wallClock,
+      ...(options.onError === undefined ? {} : { onError: options.onError }),
+    });
+    this.registry.onChange((id, before, after) => this.follow(id, before, after));
+  }
+
+  /** The pool of a service: its own, else that of the servers for any service; undefined where there is none. */
+  pool(service: string): Pool | undefined {
+    return this.byService.get(service) ?? this.byService.get(ANY_SERVICE);
+  }
+
+  pools(): Iterable<Pool> {
+    return this.byService.values();
+  }
+
+  /** Slot of a server in the load table; −1: no such server. */
+  slotOf(id: string): number {
+    return this.slots.get(id) ?? -1;
+  }
+
+  /** Id of the server in a slot; empty where the slot is free. */
+  idOf(slot: number): string {
+    return this.ids[slot] ?? '';
+  }
+
+  /** A load report came. */
+  report(slot: number, sample: LoadSample, now: number): void {
+    this.loads.report(slot, sample, now);
+  }
+
+  /** Another balancer told what it knows of a server's load. */
+  adopt(slot: number, load: AdoptedLoad, now: number): void {
+    this.loads.adopt(slot, load, now);
+  }
+
+  configurePools(settings: ReadonlyMap<string, PoolSettings>): void {
+    this.settings = settings;
+    for (const pool of this.byService.values()) this.configure(pool);
+  }
+
+  /** Ages scores, ends leases whose time is up, ends warm-ups. Call it about every 50 ms. */
+  tick(now: number): void {
+    const elapsed = now - this.lastTick;
+    this.lastTick = now;
+    this.leases.expire(now, LEASE_LIMITS.expiryLooks);
+    if (elapsed > 0) for (const pool of this.byService.values()) pool.sweep(now, elapsed);
+    for (const slot of this.warming) {
+      const since = now - (this.loads.warmSince[slot] as number);
+      const proven = this.loads.provenSince(slot);
+      if (!isWarm(proven, since)) continue;
+      this.warming.delete(slot);
+      const cause = `served ${Math.floor(proven)} calls in ${(since / 1000).toFixed(1)} s of warm-up`;
+      const observation = { phase: 'active', healthy: true } as const;
+      // Where the log refuses it the registry returns the server to WARMING, and it is tried again.
+      this.registry.propose({ kind: 'observe', id: this.idOf(slot), observation }, cause).catch(() => {});
+    }
+  }
+
+  leaseEnded(_lease: number, row: number, now: number, outcome: Outcome, latencyMs: number): void {
+    const { leases, loads } = this;
+    const slot = leases.slot[row] as number;
+    if (loads.generation[slot] !== leases.slotGeneration[row]) return;
+    const kind = leases.kind[row] as LeaseKind;
+    loads.end(slot, kind, leases.start[row] as number, leases.reportCount[row] as number);
+    let failureChanged = false;
+    if (outcome === Outcome.SUCCESS) {
+      failureChanged = (loads.failure[slot] as number) > 0;
+      loads.succeeded(slot, now, latencyMs);
+      this.byId[leases.pool[row] as number]?.served(latencyMs);
+    } else if (outcome === Outcome.FAILURE) {
+      failureChanged = true;
+      loads.failed(slot, now);
+    }
+    const members = loads.membersOf(slot);
+    for (let i = 0; i < members.length; i++) {
+      const one = members[i] as (typeof members)[number];
+      if (failureChanged) one.pool.failureChanged(one.member, now, outcome === Outcome.FAILURE);
+      one.pool.rekey(one.member);
+    }
+  }
+
+  private follow(id: string, before: ServerView | undefined, after: ServerView | undefined): void {
+    const now = this.clock();
+    let slot = this.slotOf(id);
+    if (after === undefined) {
+      if (slot >= 0) this.forget(id, slot);
+      return;
+    }
+    const { spec } = after;
+    if (slot < 0) {
+      slot = this.loads.allocate(spec.weight, spec.maxConcurrency);
+      this.slots.set(id, slot);
+      this.ids[slot] = id;
+    }
+    this.loads.weight[slot] = spec.weight;
+    this.loads.maxConcurrency[slot] = spec.maxConcurrency;
+    const warms = after.state === 'WARMING';
+    const begins = warms && before?.state !== 'WARMING';
+    if (begins) this.loads.warmUp(slot, now);
+    if (warms) this.warming.add(slot);
+    else this.warming.delete(slot);
+    // Drawn once a newcomer and for all its pools: B balancers must not all send it their first call.
+    const newcomer = begins && this.random() * this.balancers < 1;
+    this.enroll(slot, after, begins ? newcomer : undefined, now);
+  }
+
+  /** Puts a server into the pools that its services name, and out of all others. */
+  private enroll(slot: number, view: ServerView, newcomer: boolean | undefined, now: number): void {
+    const services = view.spec.services;
+    const left = this.named[slot] ?? [];
+    this.named[slot] = services;
+    // What it names now is counted before what it named before, so that no pool ends in between.
+    for (const service of services) this.open(service, now);
+    const any = services.includes(ANY_SERVICE);
+    if (any) this.anywhere.add(slot);
+    else if (this.anywhere.delete(slot)) {
+      for (const pool of this.byService.values()) if (!services.includes(pool.service)) pool.remove(slot);
+    }
+    for (const service of left) {
+      if (!any && !services.includes(service)) this.byService.get(service)?.remove(slot);
+      this.close(service);
+    }
+    for (const pool of any ? this.byService.values() : services.map(service => this.byService.get(service))) {
+      if (pool?.has(slot)) pool.change(slot, view, newcomer, now);
+      else pool?.add(slot, view, newcomer ?? false, now);
+    }
+  }
+
+  /** One more server names a service. */
+  private open(service: string, now: number): void {
+    const count = this.namers.get(service) ?? 0;
+    this.namers.set(service, count + 1);
+    if (count > 0) return;
+    const pool = new Pool(service, this.byId.length, this.loads, this.leases);
+    this.byId.push(pool);
+    this.byService.set(service, pool);
+    this.configure(pool);
+    if (service === ANY_SERVICE) return;
+    for (const slot of this.anywhere) {
+      const view = this.registry.get(this.idOf(slot));
+      if (view !== undefined) pool.add(slot, view, false, now);
+    }
+  }
+
+  /** One server less names a service; a pool that nobody names ends, whoever serves everything. */
+  private close(service: string): void {
+    const count = (this.namers.get(service) ?? 0) - 1;
+    if (count > 0) {
+      this.namers.set(service, count);
+      return;
+    }
+    this.namers.delete(service);
+    const pool = this.byService.get(service);
+    if (pool === undefined) return;
+    for (const slot of [...pool.members()]) pool.remove(slot);
+    this.byService.delete(service);
+    this.byId[pool.id] = undefined;
+  }
+
+  private forget(id: string, slot: number): void {
+    this.warming.delete(slot);
+    for (const member of [...this.loads.membersOf(slot)]) member.pool.remove(slot);
+    this.anywhere.delete(slot);
+    for (const service of this.named[slot] ?? []) this.close(service);
+    this.named[slot] = [];
+    this.loads.release(slot);
+    this.slots.delete(id);
+    this.ids[slot] = undefined;
+  }
+
+  private configure(pool: Pool): void {
+    const settings = this.settings.get(pool.service) ?? this.settings.get(ANY_SERVICE) ?? DEFAULT_POOL;
+    pool.zoneFactor = settings.zoneFactor;
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * The parts of the score that belong to one pool: residence time, mean capacity, the shares that prior
+ * and capacity grid are taken from. Per member it keeps the score split into what moves with every call
+ * and what does not, so that a pick costs one multiplication and two additions:
+ *
+ *     key = (own + base) · factor + penalty      base = ô + δ,  factor = stale / c,  penalty = f²·L
+ */
+import type { LoadTable } from './load-table.ts';
+import { driftedCapacity, gridStepOf, othersEstimate, SCORE, staleFactor } from './score.ts';
+
+export class PoolScores {
+  base = new Float64Array(0);
+  factor = new Float64Array(0);
+  penalty = new Float64Array(0);
+
+  /** Mean own calls in flight a member, from the last round. */
+  meanOwn = 0;
+  /** W, ms. */
+  residenceMs = Number.NaN;
+  /** g, calls/s; NaN while no member's capacity is known. */
+  private meanCapacity = Number.NaN;
+  private residenceToldMs = Number.NaN;
+  /** Ā, ms. */
+  private meanAgeMs = 0;
+  private sumOthers = 0;
+  private sumCapacity = 0;
+
+  private step = new Float64Array(0);
+  /** What of a member is in the sums now. */
+  private countedOthers = new Float64Array(0);
+  private countedCapacity = new Float64Array(0);
+
+  private readonly round = {
+    members: 0,
+    own: 0,
+    others: 0,
+    capacity: 0,
+    logs: 0,
+    known: 0,
+    ages: 0,
+    busy: 0,
+  };
+  private readonly loads: LoadTable;
+
+  constructor(loads: LoadTable) {
+    this.loads = loads;
+  }
+
+  grow(capacity: number): void {
+    for (const name of ['base', 'factor', 'penalty', 'step', 'countedOthers', 'countedCapacity'] as const) {
+      const wider = new Float64Array(capacity);
+      wider.set(this[name]);
+      this[name] = wider;
+    }
+  }
+
+  key(member: number, own: number): number {
+    return (
+      (own + (this.base[member] as number)) * (this.factor[member] as number) +
+      (this.penalty[member] as number)
+    );
+  }
+
+  /** ô: calls that others are taken to have in flight there. */
+  othersOf(member: number): number {
+    return (this.base[member] as number) - SCORE.bias;
+  }
+
+  /** A member comes in, its terms from what its row says. */
+  enter(member: number, slot: number, now: number): void {
+    this.step[member] = Number.NaN;
+    this.countedOthers[member] = 0;
+    this.countedCapacity[member] = 0;
+    this.refresh(member, slot, now);
+  }
+
+  leave(member: number): void {
+    this.sumOthers -= this.countedOthers[member] as number;
+    this.sumCapacity -= this.countedCapacity[member] as number;
+    this.countedOthers[member] = 0;
+    this.countedCapacity[member] = 0;
+  }
+
+  /** Learns W from an own call that was served. */
+  served(latencyMs: number): void {
+    if (!(latencyMs >= 0)) return;
+    const present = this.residenceMs;
+    this.residenceMs = !Number.isNaN(present)
+      ? present + SCORE.residenceStep * (latencyMs - present)
+      : latencyMs;
+  }
+
+  /** Learns W from a report by Little's law, for pools whose callers never tell a latency. */
+  toldOf(slot: number): void {
+    const inFlight = this.loads.reported[slot] as number;
+    const rps = this.loads.rps[slot] as number;
+    if (!(inFlight > 0) || rps <= 0) return;
+    const residence = (inFlight * 1000) / rps;
+    const present = this.residenceToldMs;
+    this.residenceToldMs = !Number.isNaN(present)
+      ? present + SCORE.residenceStep * (residence - present)
+      : residence;
+  }
+
+  /** Computes a member's terms anew, with everything that depends on age. */
+  refresh(member: number, slot: number, now: number): void {
+    const loads = this.loads;
+    const mean = this.mean();
+    const learned = loads.capacity[slot] as number;
+    const capacity = driftedCapacity(learned, mean, now - (loads.capacityTime[slot] as number));
+    const step = gridStepOf(capacity, mean, this.step[member] as number);
+    this.step[member] = step;
+    const scaled = mean * Math.exp(step * SCORE.gridStep) * (loads.weight[slot] as number);
+
+    const last = loads.others[slot] as number;
+    const reports = !Number.isNaN(last);
+    this.sumOthers += (reports ? last : 0) - (this.countedOthers[member] as number);
+    this.countedOthers[member] = reports ? last : 0;
+    this.sumCapacity += (reports ? scaled : 0) - (this.countedCapacity[member] as number);
+    this.countedCapacity[member] = reports ? scaled : 0;
+
+    const share = this.sumCapacity > 0 ? Math.max(0, (this.sumOthers * scaled) / this.sumCapacity) : 0;
+    let others = share;
+    let stale = 1;
+    if (reports) {
+      const age = now - (loads.reportTime[slot] as number);
+      const prior = 0.5 * (loads.othersMean[slot] as number) + 0.5 * share;
+      others = othersEstimate(last, prior, age, this.residence());
+      const interval = loads.intervalMs[slot] as number;
+      if (interval > 0 && age > SCORE.staleIntervals * interval) {
+        const ownAge = loads.meanAgeMs(slot, now);
+        stale = staleFactor(loads.latencyMs[slot] as number, this.residence(), ownAge, this.meanAgeMs);
+      }
+    }
+    this.base[member] = others + SCORE.bias;
+    this.factor[member] = stale / scaled;
+    this.punish(member, slot, now);
+  }
+
+  /** Computes the failure term anew. */
+  punish(member: number, slot: number, now: number): void {
+    const failure = this.loads.failureNow(slot, now);
+    this.penalty[member] = failure * failure * SCORE.failureCostS;
+  }
+
+  /** Counts a member into the round that `endRound` closes. */
+  count(member: number, slot: number, now: number): void {
+    const round = this.round;
+    round.members++;
+    round.own += this.loads.own(slot);
+    round.others += this.countedOthers[member] as number;
+    round.capacity += this.countedCapacity[member] as number;
+    const learned = this.loads.capacity[slot] as number;
+    if (learned > 0) {
+      round.logs += Math.log(learned);
+      round.known++;
+    }
+    const age = this.loads.meanAgeMs(slot, now);
+    if (age > 0) {
+      round.ages += age;
+      round.busy++;
+    }
+  }
+
+  /** All members were counted: the sums are made exact, the means follow. */
+  endRound(): void {
+    const round = this.round;
+    this.meanOwn = round.members > 0 ? round.own / round.members : 0;
+    this.sumOthers = round.others;
+    this.sumCapacity = round.capacity;
+    this.meanCapacity = round.known > 0 ? Math.exp(round.logs / round.known) : Number.NaN;
+    if (round.busy > 0) {
+      const age = round.ages / round.busy;
+      // A slow mean: a stuck server must not pull up what it is compared with.
+      this.meanAgeMs = this.meanAgeMs > 0 ? this.meanAgeMs + 0.05 * (age - this.meanAgeMs) : age;
+    }
+    round.members = round.own = round.others = round.capacity = 0;
+    round.logs = round.known = round.ages = round.busy = 0;
+  }
+
+  /** The score's terms by name, for people. */
+  terms(member: number, slot: number, now: number): Record<string, number> {
+    const loads = this.loads;
+    const age = now - (loads.reportTime[slot] as number);
+    const scaled = this.mean() * Math.exp((this.step[member] as number) * SCORE.gridStep);
+    const weight = loads.weight[slot] as number;
+    return {
+      own: loads.own(slot),
+      relayed: loads.relayed[slot] as number,
+      leased: loads.leased(slot),
+      others: this.othersOf(member),
+      capacity: scaled * weight,
+      stale: (this.factor[member] as number) * scaled * weight,
+      failure: loads.failureNow(slot, now),
+      penalty_seconds: this.penalty[member] as number,
+      ...(age < Number.POSITIVE_INFINITY ? { report_age_seconds: age / 1000 } : {}),
+    };
+  }
+
+  private residence(): number {
+    if (!Number.isNaN(this.residenceMs)) return Math.max(0.01, this.residenceMs);
+    if (!Number.isNaN(this.residenceToldMs)) return Math.max(0.01, this.residenceToldMs);
+    return SCORE.residenceDefaultMs;
+  }
+
+  private mean(): number {
+    return this.meanCapacity > 0 ? this.meanCapacity : (SCORE.assumedSlots * 1000) / this.residence();
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * Rendezvous hashing with bounded loads: a key goes to the server on which it hashes highest, unless
+ * that one has more than `HASH_LOAD_BOUND` times its share in flight, then to the next highest.
+ * Thaler and Ravishankar, "Using Name-Based Mappings to Increase Hit Rates" (1998); Mirrokni, Thorup
+ * and Zadimoghaddam, "Consistent Hashing with Bounded Loads" (2018).
+ */
+
+/** c of the bounded-loads paper. */
+export const HASH_LOAD_BOUND = 1.25;
+
+/** 32-bit hash of a string: FNV-1a over its UTF-16 units, mixed at the end. */
+export function hashString(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) {
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  }
+  return mix(hash);
+}
+
+/** The place of a server for a key, weighted: −w / ln u is highest with probability w / Σ w. */
+export function rendezvousRank(keyHash: number, serverHash: number, weight: number): number {
+  const uniform = (mix(keyHash ^ Math.imul(serverHash, 0x9e3779b1)) + 0.5) / 4294967296;
+  return -weight / Math.log(uniform);
+}
+
+/** Most calls in flight that a server of `weight` may have before a key's call goes to the next. */
+export function boundedLoad(totalInFlight: number, weight: number, totalWeight: number): number {
+  return Math.ceil((HASH_LOAD_BOUND * (totalInFlight + 1) * weight) / totalWeight);
+}
+
+/** Finalizer of MurmurHash3: every input bit reaches every output bit. */
+function mix(value: number): number {
+  let h = value >>> 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}

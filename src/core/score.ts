@@ -1,0 +1,132 @@
+/**
+ * The score: a server's place in the heap. Lower is picked first. It is an expected wait in seconds:
+ *
+ *     score = (own + ô + δ) / c · stale + f² · L
+ *
+ *     own    own calls in flight, moved at once by every pick and completion
+ *     ô      estimate of the calls that others have in flight there:
+ *              o     = max(0, R − own at the moment of receipt), R = reported in flight, in all
+ *              ō     = EWMA of o over reports, time constant max(2 s, 1.5·T), T = report interval
+ *              prior = ½·ō + ½·(Σ o)·c / Σ c        own history, and the fair share by capacity
+ *              ô     = prior + (o − prior)·w,  w = exp(−age / W),  W = mean residence time of a call
+ *     δ      2: a bias towards large servers; 0.5 is best for the mean, 2 for the 99th percentile
+ *     c      learned capacity in calls/s times weight, on a grid of e^0.25 around the pool's geometric
+ *            mean g, so that noise in it does not send every balancer to the same server
+ *     stale  1 while reports come; when the last one is older than 1.5·T:
+ *              max(1, ℓ / (1.5·W)) · max(1, ā / (3·Ā)),  ℓ latency there, ā mean age of own calls there
+ *     f      share of failed calls, decaying over 10 s; the square forgives a single stray failure
+ *     L      1 s: what a certain failure is worth in waiting
+ *
+ * Why so: acting on reports alone herds (Mitzenmacher, "How Useful Is Old Information?", TPDS 2000);
+ * adding the last report to own calls charges the same call twice; without the failure term a server
+ * that fails fast looks idle and draws all traffic (finagle's and linkerd's black hole); smoothing
+ * comes from Dahlin, "Interpreting Stale Load Information" (TPDS 2000).
+ */
+export const SCORE = {
+  /** δ, calls. */
+  bias: 2,
+  /** L, seconds. */
+  failureCostS: 1,
+  /** EWMA step of f per own completion. */
+  failureStep: 0.1,
+  /** Decay of f without completions, ms. */
+  failureDecayMs: 10_000,
+  /** Step of the capacity grid, natural logarithm. */
+  gridStep: 0.25,
+  /** A capacity moves on the grid only when it is this part of a step off. */
+  gridHold: 0.8,
+  /** Floor of the time constant of ō, ms; the other side is `othersIntervals` report intervals. */
+  othersFloorMs: 2_000,
+  othersIntervals: 1.5,
+  /** Floor of the memory of capacity, ms; the other side is `capacityIntervals` report intervals. */
+  capacityFloorMs: 5_000,
+  capacityIntervals: 3,
+  /** Completions that a capacity needs before it is believed. */
+  capacityMinCalls: 5,
+  /** Without news a capacity drifts to the pool's mean over this time, ms. */
+  capacityDriftMs: 20_000,
+  /** Variance of a window's completions per expected completion; 1 is Poisson, 8 bears heavy tails. */
+  capacityVariance: 8,
+  /** A report is late when older than this many intervals. */
+  staleIntervals: 1.5,
+  /** Latency over this many residence times, and age over this many mean ages, make a late server worse. */
+  staleLatency: 1.5,
+  staleAge: 3,
+  /** EWMA step of the pool's residence time per own completion. */
+  residenceStep: 0.02,
+  /** EWMA steps of a server's own latency: up fast, down slowly. */
+  latencyUp: 0.3,
+  latencyDown: 0.1,
+  /** Residence time before anything was measured, ms. */
+  residenceDefaultMs: 50,
+  /** Slots that a server of unknown capacity is taken to have: only the scale against L depends on it. */
+  assumedSlots: 4,
+} as const;
+
+/** Capacity state of a server; mutated in place. Rates are calls/s at utilization 1. */
+export interface CapacityCell {
+  /** Decayed completions without errors. */
+  served: number;
+  /** Decayed utilization-seconds. */
+  busyS: number;
+}
+
+/**
+ * Folds one report window into a capacity. `served` are completions without errors and `busyS` is
+ * utilization × window, in seconds. Returns the new capacity in calls/s, 0 while unknown.
+ * One window's raw rps/utilization (gRFC A58) is too noisy; a window that contradicts what was
+ * learned resets it, so that a server that slows down is believed at its first report.
+ */
+export function learnCapacity(
+  cell: CapacityCell,
+  served: number,
+  busyS: number,
+  windowMs: number,
+  intervalMs: number,
+): number {
+  const memoryMs = Math.max(SCORE.capacityFloorMs, SCORE.capacityIntervals * intervalMs);
+  let keep = Math.exp(-windowMs / memoryMs);
+  if (cell.busyS > 0) {
+    const expected = (cell.served / cell.busyS) * busyS;
+    const bound = 4 * Math.sqrt(SCORE.capacityVariance * expected + 4);
+    if (Math.abs(served - expected) > bound) keep = 0;
+  }
+  cell.served = cell.served * keep + served;
+  cell.busyS = cell.busyS * keep + busyS;
+  return cell.served >= SCORE.capacityMinCalls && cell.busyS > 0 ? cell.served / cell.busyS : 0;
+}
+
+/** Capacity after `ageMs` without news: what was learned drifts to the pool's mean. */
+export function driftedCapacity(learned: number, mean: number, ageMs: number): number {
+  if (learned <= 0) return mean;
+  return mean + (learned - mean) * Math.exp(-Math.max(0, ageMs) / SCORE.capacityDriftMs);
+}
+
+/** The step k of the grid for a capacity, given the step it is on now (NaN: none yet). */
+export function gridStepOf(capacity: number, mean: number, present: number): number {
+  const exact = Math.log(capacity / mean) / SCORE.gridStep;
+  if (!Number.isNaN(present) && Math.abs(exact - present) < SCORE.gridHold) return present;
+  return Math.round(exact);
+}
+
+/** ô: what others are taken to have in flight, `ageMs` after the report. */
+export function othersEstimate(last: number, prior: number, ageMs: number, residenceMs: number): number {
+  return prior + (last - prior) * Math.exp(-Math.max(0, ageMs) / residenceMs);
+}
+
+/** The factor for a server whose report is late; NaN latencies and ages say nothing. */
+export function staleFactor(
+  latencyMs: number,
+  residenceMs: number,
+  ageMs: number,
+  meanAgeMs: number,
+): number {
+  const slow = latencyMs / (SCORE.staleLatency * residenceMs);
+  const stuck = meanAgeMs > 0 ? ageMs / (SCORE.staleAge * meanAgeMs) : 0;
+  return (slow > 1 ? slow : 1) * (stuck > 1 ? stuck : 1);
+}
+
+/** f after `idleMs` without a completion. */
+export function decayedFailure(failure: number, idleMs: number): number {
+  return failure === 0 ? 0 : failure * Math.exp(-Math.max(0, idleMs) / SCORE.failureDecayMs);
+}
