@@ -114,9 +114,9 @@ export const CONTROL = {
   labelKeyBytes: 317,
   labelValueBytes: 512,
   labels: 64,
-  /** Weights further apart than this are a mistake of units. */
-  minWeight: 0.001,
-  maxWeight: 1000,
+  /** Weights further apart than this are a mistake of units, and lose one unit of load in rounding. */
+  minWeight: 1e-6,
+  maxWeight: 1e6,
   maxConcurrency: 1_000_000,
   /** What operators and backends say of a reason. */
   causeBytes: 512,
@@ -145,6 +145,8 @@ export const CONTROL = {
   /** Followers of events at once, and what one of them may lag behind before it is ended. */
   eventWatchers: 256,
   eventBacklog: 1024,
+  /** Questions to server reflection that wait because their asker does not read the answers. */
+  reflectionBacklog: 64,
   /** Backends that may have a report stream open. */
   reporters: 20_000,
 } as const;
