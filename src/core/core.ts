@@ -46,12 +46,37 @@ export interface ServerView {
   readonly stateTime: number;
   /** Who claims it, without duplicates, strongest first. */
   readonly sources: readonly Source[];
-  /** False for a STANDBY or EJECTED server whose last health observation was bad. */
+  /** False where the last health observation of this instance was bad, or where nobody claims the server any more. */
   readonly healthy: boolean;
   /** True while an operator's weight is in force. */
   readonly weightOverridden: boolean;
-  /** Grows with every change of the record; a precondition can name it. */
+  /**
+   * Grows with every change of the facts, not with observations; a precondition can name it. Starts
+   * again at 1 where a server comes back after its record was dropped.
+   */
   readonly version: number;
+  /** The drain in force; an operator's before any other. Absent where the server is not DRAINING. */
+  readonly drain?: DrainView;
+  /** Other instances that have ejected it. Absent where there are none. */
+  readonly advice?: readonly Advice[];
+}
+
+export interface DrainView {
+  readonly by: 'operator' | 'backend' | 'scaling';
+  /** How long calls in flight may take, ms; what starts that clock is the change into DRAINING. */
+  readonly timeoutMs: number;
+  /** What follows once it is empty or the time is over. */
+  readonly then: 'stay' | 'remove' | 'standby';
+  /** True once that has been so, where `then` is `stay`. */
+  readonly empty: boolean;
+}
+
+/** What another instance has seen; for people, it ejects nothing here. */
+export interface Advice {
+  readonly instanceId: string;
+  readonly cause: string;
+  /** Wall clock, ms since 1970. */
+  readonly time: number;
 }
 
 /** Why a pick has no lease. Values are negative, so that a pick is one number: a lease handle or a reason. */

@@ -2,9 +2,13 @@
  * What the registry's list is made of. A proposal is what an instance wants; an entry is a proposal
  * that the log has given a position. Only the log gives positions, and only positions order anything.
  */
-import type { ServerSpec, Source } from './core.ts';
+import type { DrainView, ServerSpec, Source } from './core.ts';
 
-/** What one instance has seen of a server. `warming` and `active` are its own, `ejected` is advice to others. */
+/**
+ * What one instance has seen of a server. `warming` and `active` are its own, `ejected` is advice to
+ * others. An ejected server warms up before it is active, and an active one warms up again only
+ * after it was ejected; what says otherwise is refused.
+ */
 export interface Observation {
   readonly phase: 'warming' | 'active' | 'ejected';
   /** The last word of health checks; a standby that is not healthy is never activated. */
@@ -12,34 +16,47 @@ export interface Observation {
 }
 
 /** What shall follow once a draining server is empty or its time is over. */
-export type AfterDrain = 'stay' | 'remove' | 'standby';
+export type AfterDrain = DrainView['then'];
 
 export type Body =
-  /** A source says that a server exists, or says it anew with other properties. */
+  /**
+   * A source says that a server exists, or says it anew with other properties. Claims are kept by
+   * source and origin, those of operators by source alone. One by `stream` lifts a drain by the
+   * backend itself and the ejection by its origin; one by `operator` lifts a removal and all ejections.
+   */
   | { readonly kind: 'claim'; readonly source: Source; readonly spec: ServerSpec }
-  /** A source replaces all that it (from this origin) claimed before by this set. */
+  /** A source replaces all that it (from this origin) claimed before by this set; what is not in it has left. */
   | { readonly kind: 'replace'; readonly source: Source; readonly specs: readonly ServerSpec[] }
   /** A source takes its claim back: the server has `left`, or is `lost` (keeps its record as EJECTED until forgotten). */
   | { readonly kind: 'unclaim'; readonly source: Source; readonly id: string; readonly how: 'left' | 'lost' }
   /** Drops the record of a server that nobody claims. */
   | { readonly kind: 'forget'; readonly id: string }
-  /** Operator: gone, whoever claims it, until an operator adds or undrains it. */
+  /**
+   * Operator: gone, whoever claims it, until an operator adds or undrains it. Claims held at that time
+   * stay beneath and are in force again then; new ones are refused.
+   */
   | { readonly kind: 'remove'; readonly id: string }
-  /** Takes no new calls from now on. */
+  /**
+   * Takes no new calls from now on. An operator's drain persists above the claims: a server that comes
+   * back is still draining. The others end with the server's present life.
+   */
   | {
       readonly kind: 'drain';
       readonly id: string;
-      readonly by: 'operator' | 'backend' | 'scaling';
+      readonly by: DrainView['by'];
       readonly timeoutMs: number;
       readonly then: AfterDrain;
     }
-  /** Lifts a drain or a removal. */
+  /** Lifts every drain and a removal. */
   | { readonly kind: 'undrain'; readonly id: string }
-  /** A drain is over: the server is empty or its time is up. */
+  /**
+   * A drain is over: the server is empty or its time is up. `remove` then means, for a backend's drain,
+   * that the stream claim of the origin leaves; for scaling's, that all claims by `stream` and `command` leave.
+   */
   | { readonly kind: 'drained'; readonly id: string }
   /** Operator's weight; 0 takes it back. */
   | { readonly kind: 'weight'; readonly id: string; readonly weight: number }
-  /** A standby joins. `failure` names what it answers, so that one failure is answered once. */
+  /** A healthy standby joins. `failure` names what it answers: a second answer to it is refused. */
   | { readonly kind: 'activate'; readonly id: string; readonly failure?: string }
   /** What the origin has seen; filed under the origin. */
   | { readonly kind: 'observe'; readonly id: string; readonly observation: Observation }
@@ -48,7 +65,7 @@ export type Body =
 
 /** What must hold when the entry is applied; otherwise the entry is a recorded no-op. */
 export type Precondition =
-  /** The record is at this version; 0: there is no such record. */
+  /** The server is at this version; 0: there is no such server. */
   | { readonly kind: 'version'; readonly id: string; readonly version: number }
   /** Nobody claims the id from another address (a record that is lost does not count). */
   | { readonly kind: 'address'; readonly id: string; readonly address: string }

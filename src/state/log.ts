@@ -9,7 +9,8 @@ export interface Log {
   append(proposal: Proposal): Promise<number>;
   /**
    * Hands over every entry behind `after`, in order, those that are there now before it returns
-   * where the log is local. Returns a function that ends it.
+   * where the log is local. Returns a function that ends it. Throws a RangeError for a position
+   * before `first` - 1 (its entries are gone, so there would be a hole) or behind `last`.
    */
   follow(after: number, onEntry: (entry: Entry) => void): () => void;
   /** The oldest position that can still be read; 1 where nothing was cut. */

@@ -1,0 +1,294 @@
+/**
+ * The one writer of what is known of servers: a fold over entries, with own pending proposals on top.
+ *
+ *   propose ──> own view at once ──> append ──> (the log) ──> ingest ──> confirmed records
+ *
+ * Readers see the view: `get`, `list`, `onChange`. Events and the digest are of the confirmed records.
+ * Listeners run after the state has changed and in the order of the changes, also where one of them
+ * proposes in turn; one that throws is reported to `onError` and hinders nothing.
+ */
+import type { ServerView } from './core.ts';
+import { digestOf } from './digest.ts';
+import { sameView, viewOf } from './effective.ts';
+import type { Body, Entry, Precondition, Proposal } from './entries.ts';
+import { EventRing, eventsOf, type RegistryEvent, refusalOf, subjectOf } from './events.ts';
+import { apply } from './fold.ts';
+import { REGISTRY_LIMITS } from './limits.ts';
+import { Overlay } from './overlay.ts';
+import type { ServerRecord } from './record.ts';
+import { RecordStore } from './store.ts';
+import type { Verdict } from './verdict.ts';
+
+export type { RegistryEvent } from './events.ts';
+
+/** What became of an own proposal. */
+export interface Settled {
+  readonly position: number;
+  /** False: the entry is a recorded no-op. */
+  readonly applied: boolean;
+  /** Why not, or what of it was left out; empty where all of it was done. */
+  readonly why: string;
+}
+
+export interface RegistryOptions {
+  readonly instanceId: string;
+  /** Start of this instance; higher than in its earlier lives. */
+  readonly epoch: number;
+  /** Hands a proposal to the log. May call `ingest` or `reject` before it returns; what it throws rejects. */
+  readonly append: (proposal: Proposal) => void;
+  /** Milliseconds since 1970. */
+  readonly wallClock: () => number;
+  /** Events kept for `eventsAfter`; `REGISTRY_LIMITS.events` by default. */
+  readonly eventsHeld?: number;
+  /** Takes what listeners throw; by default it is dropped. */
+  readonly onError?: (error: unknown) => void;
+}
+
+export type ChangeListener = (
+  id: string,
+  before: ServerView | undefined,
+  after: ServerView | undefined,
+) => void;
+
+interface Waiting {
+  resolve(settled: Settled): void;
+  reject(error: Error): void;
+}
+
+type Notice = { id: string; before: ServerView | undefined; after: ServerView | undefined } | RegistryEvent;
+
+export class Registry {
+  readonly #options: RegistryOptions;
+  readonly #confirmed = new RecordStore();
+  readonly #seen = new Overlay(this.#confirmed);
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #events: EventRing;
+  readonly #views = new WeakMap<ServerRecord, { view: ServerView | undefined }>();
+
+  readonly #changeListeners = new Set<ChangeListener>();
+  readonly #eventListeners = new Set<(event: RegistryEvent) => void>();
+  #notices: Notice[] = [];
+  #delivering = false;
+
+  #n = 0;
+  #position = 0;
+  #skipped = 0;
+  #notUnderstood = 0;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+    this.#events = new EventRing(options.eventsHeld ?? REGISTRY_LIMITS.events);
+  }
+
+  /** Of the last entry that was taken in; 0 where there is none. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Own proposals that the log has not answered yet. */
+  get pending(): number {
+    return this.#seen.size;
+  }
+
+  /** Entries of an unknown kind that say of themselves that skipping them is safe. */
+  get skipped(): number {
+    return this.#skipped;
+  }
+
+  /**
+   * Entries that this version does not understand and should. Above 0 its facts may differ from those
+   * of other instances: it says so, and it wants to be updated.
+   */
+  get notUnderstood(): number {
+    return this.#notUnderstood;
+  }
+
+  /**
+   * Proposes a change: in the own view at once. Resolves when the log has given it a position, with
+   * what became of it there; rejects where the log could not keep it, and the view is as if it had
+   * never been. A caller that does not care may leave the promise alone.
+   */
+  propose(body: Body, cause: string, preconditions: readonly Precondition[] = []): Promise<Settled> {
+    const { promise, resolve, reject } = Promise.withResolvers<Settled>();
+    promise.catch(() => {});
+    if (this.#seen.size >= REGISTRY_LIMITS.pending) {
+      reject(
+        new Error(`the log has not taken the last ${this.#seen.size} changes; no more are kept waiting`),
+      );
+      return promise;
+    }
+    this.#n += 1;
+    const { instanceId: origin, epoch, append, wallClock } = this.#options;
+    const proposal: Proposal = {
+      origin,
+      epoch,
+      n: this.#n,
+      time: wallClock(),
+      cause,
+      ...(preconditions.length > 0 && { preconditions }),
+      body,
+    };
+    this.#waiting.set(proposal.n, { resolve, reject });
+    this.#noteChanges(this.#seen.add(proposal));
+    try {
+      append(proposal);
+    } catch (error) {
+      this.reject(proposal.n, error instanceof Error ? error : new Error(String(error)));
+    }
+    this.#deliver();
+    return promise;
+  }
+
+  /**
+   * Takes in an entry of the log, own ones included. Entries come in the order of their positions; one
+   * that was taken in before is ignored.
+   */
+  ingest(entry: Entry): void {
+    const { position, proposal } = entry;
+    if (position <= this.#position) return;
+    // What lies before the first entry was never seen here, so no reader can go on from there.
+    if (this.#position === 0) this.#events.startAfter(position - 1);
+    this.#position = position;
+
+    const verdict = apply(this.#confirmed, proposal);
+    const forgotten = this.#confirmed.trim();
+    const { before, keys } = this.#confirmed.takeChanges();
+    if (verdict.understood === 'may-skip') this.#skipped += 1;
+    if (verdict.understood === 'must-know') this.#notUnderstood += 1;
+
+    const own = this.#isPending(proposal);
+    if (own && this.#seen.first()?.n === proposal.n) {
+      this.#seen.settleFirst();
+      if (forgotten.length > 0) this.#noteChanges(this.#seen.rebase(forgotten, before));
+    } else {
+      this.#noteChanges(this.#seen.rebase([...keys, ...forgotten], before, own ? proposal.n : undefined));
+    }
+    this.#noteEvents(entry, verdict, before);
+    if (own) {
+      this.#settle(proposal.n)?.resolve({ position, applied: verdict.applied, why: verdict.why });
+    }
+    this.#deliver();
+  }
+
+  /** The log could not keep the own proposal `n`: the view is as if it had not been made. */
+  reject(n: number, error: Error): void {
+    if (!this.#seen.has(n)) return;
+    this.#noteChanges(this.#seen.rebase([], new Map(), n));
+    this.#settle(n)?.reject(error);
+    this.#deliver();
+  }
+
+  get(id: string): ServerView | undefined {
+    return this.#view(this.#seen.peek(id));
+  }
+
+  /** All servers that are not gone, in no particular order; a copy. */
+  list(): Iterable<ServerView> {
+    const views: ServerView[] = [];
+    for (const record of this.#seen.records()) {
+      const view = this.#view(record);
+      if (view) views.push(view);
+    }
+    return views;
+  }
+
+  /** Calls for every change of this instance's view, at once. Returns what ends it. */
+  onChange(listener: ChangeListener): () => void {
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
+  }
+
+  /**
+   * Events behind a position, in order. Undefined where some are no longer held, and for a position
+   * that this list has not reached.
+   */
+  eventsAfter(position: number): readonly RegistryEvent[] | undefined {
+    return position > this.#position ? undefined : this.#events.after(position);
+  }
+
+  /** Calls for every event, as its entry is taken in. Returns what ends it. */
+  onEvent(listener: (event: RegistryEvent) => void): () => void {
+    this.#eventListeners.add(listener);
+    return () => this.#eventListeners.delete(listener);
+  }
+
+  /** Sixteen hexadecimal digits of the confirmed facts: the same for all who took in the same entries. */
+  digest(): string {
+    return digestOf(this.#confirmed.records(), this.#confirmed.answers());
+  }
+
+  #isPending({ origin, epoch, n }: Proposal): boolean {
+    return origin === this.#options.instanceId && epoch === this.#options.epoch && this.#seen.has(n);
+  }
+
+  #settle(n: number): Waiting | undefined {
+    const waiting = this.#waiting.get(n);
+    this.#waiting.delete(n);
+    return waiting;
+  }
+
+  #view(record: ServerRecord | undefined): ServerView | undefined {
+    if (record === undefined) return undefined;
+    let held = this.#views.get(record);
+    if (held === undefined) {
+      held = { view: viewOf(record, this.#options.instanceId) };
+      this.#views.set(record, held);
+    }
+    return held.view;
+  }
+
+  #noteChanges(befores: ReadonlyMap<string, ServerRecord | undefined>): void {
+    for (const [id, record] of befores) {
+      const before = this.#view(record);
+      const after = this.get(id);
+      if (!sameView(before, after)) this.#notices.push({ id, before, after });
+    }
+  }
+
+  #noteEvents(entry: Entry, verdict: Verdict, befores: ReadonlyMap<string, ServerRecord | undefined>): void {
+    const events: RegistryEvent[] = [];
+    for (const [id, before] of befores) {
+      events.push(...eventsOf(entry, id, this.#view(before), this.#view(this.#confirmed.get(id))));
+    }
+    const subject = this.#confirmed.get(subjectOf(entry.proposal.body));
+    const refusal = refusalOf(entry, verdict, this.#view(subject));
+    if (refusal) events.push(refusal);
+    for (const event of events) {
+      this.#events.add(event);
+      this.#notices.push(event);
+    }
+  }
+
+  /** Hands notices out one by one; what listeners do in turn is queued behind. */
+  #deliver(): void {
+    if (this.#delivering) return;
+    this.#delivering = true;
+    while (this.#notices.length > 0) {
+      const notices = this.#notices;
+      this.#notices = [];
+      for (const notice of notices) this.#tell(notice);
+    }
+    this.#delivering = false;
+  }
+
+  #tell(notice: Notice): void {
+    if ('kind' in notice) {
+      for (const listener of this.#eventListeners) this.#guard(() => listener(notice));
+      return;
+    }
+    const { id, before, after } = notice;
+    for (const listener of this.#changeListeners) this.#guard(() => listener(id, before, after));
+  }
+
+  #guard(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      try {
+        this.#options.onError?.(error);
+      } catch {
+        // Who cannot take an error cannot be told of one; the state must go on.
+      }
+    }
+  }
+}

@@ -1,0 +1,117 @@
+/** The records of the confirmed list, and the interface under which the fold sees them. */
+import { REGISTRY_LIMITS } from './limits.ts';
+import { claimantsChanged, phaseOf, type ServerRecord } from './record.ts';
+
+/** Where the fold reads and writes. */
+export interface Store {
+  get(id: string): ServerRecord | undefined;
+  /** Undefined drops the record. */
+  put(id: string, record: ServerRecord | undefined): void;
+  /** Ids that a claimant (see `claimantOf`) claims, sorted. */
+  claimedBy(claimant: string): readonly string[];
+  /** The server that was activated for this failure. */
+  answer(failure: string): string | undefined;
+  setAnswer(failure: string, id: string): void;
+}
+
+/** Names of what the fold reads or writes, so that two proposals can be told to be independent. */
+export const keyOf = {
+  server: (id: string): string => `s${id}`,
+  claimant: (claimant: string): string => `c${claimant}`,
+  answer: (failure: string): string => `f${failure}`,
+};
+
+interface Changes {
+  /** What each record was before, of those that were put. */
+  readonly before: ReadonlyMap<string, ServerRecord | undefined>;
+  /** Keys of all that was written, but for the answers that `trim` forgot. */
+  readonly keys: ReadonlySet<string>;
+}
+
+export class RecordStore implements Store {
+  readonly #records = new Map<string, ServerRecord>();
+  /** By claimant, what it claims. */
+  readonly #claimed = new Map<string, Set<string>>();
+  readonly #answers = new Map<string, string>();
+  /** Records of an operator's words alone, the oldest first. */
+  readonly #words = new Set<string>();
+
+  #before = new Map<string, ServerRecord | undefined>();
+  #keys = new Set<string>();
+
+  get(id: string): ServerRecord | undefined {
+    return this.#records.get(id);
+  }
+
+  put(id: string, record: ServerRecord | undefined): void {
+    const before = this.#records.get(id);
+    if (!this.#before.has(id)) this.#before.set(id, before);
+    this.#keys.add(keyOf.server(id));
+    if (record === undefined) this.#records.delete(id);
+    else this.#records.set(id, record);
+    for (const claimant of claimantsChanged(before, record)) this.#flip(claimant, id);
+    if (record !== undefined && record.claims.length === 0 && phaseOf(record) === 'gone') {
+      this.#words.add(id);
+    } else {
+      this.#words.delete(id);
+    }
+  }
+
+  /** Puts an id into the set of a claimant, or takes it out. */
+  #flip(claimant: string, id: string): void {
+    this.#keys.add(keyOf.claimant(claimant));
+    const ids = this.#claimed.get(claimant) ?? new Set();
+    if (!ids.delete(id)) ids.add(id);
+    if (ids.size > 0) this.#claimed.set(claimant, ids);
+    else this.#claimed.delete(claimant);
+  }
+
+  claimedBy(claimant: string): readonly string[] {
+    return [...(this.#claimed.get(claimant) ?? [])].sort();
+  }
+
+  answer(failure: string): string | undefined {
+    return this.#answers.get(failure);
+  }
+
+  setAnswer(failure: string, id: string): void {
+    this.#keys.add(keyOf.answer(failure));
+    this.#answers.set(failure, id);
+  }
+
+  /**
+   * Forgets the oldest of what is bounded; after each entry, so that all instances forget alike.
+   * Returns the keys of what it forgot.
+   */
+  trim(): readonly string[] {
+    const forgotten: string[] = [];
+    for (const id of this.#words) {
+      if (this.#words.size <= REGISTRY_LIMITS.operatorsWords) break;
+      this.put(id, undefined);
+      forgotten.push(keyOf.server(id));
+    }
+    for (const failure of this.#answers.keys()) {
+      if (this.#answers.size <= REGISTRY_LIMITS.answers) break;
+      this.#answers.delete(failure);
+      forgotten.push(keyOf.answer(failure));
+    }
+    return forgotten;
+  }
+
+  /** What changed since this was last asked. */
+  takeChanges(): Changes {
+    const changes = { before: this.#before, keys: this.#keys };
+    this.#before = new Map();
+    this.#keys = new Set();
+    return changes;
+  }
+
+  records(): IterableIterator<ServerRecord> {
+    return this.#records.values();
+  }
+
+  /** Failure and the server that answered it, the oldest first. */
+  answers(): IterableIterator<[string, string]> {
+    return this.#answers.entries();
+  }
+}
