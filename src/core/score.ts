@@ -123,7 +123,12 @@ export function staleFactor(
 ): number {
   const slow = latencyMs / (SCORE.staleLatency * residenceMs);
   const stuck = meanAgeMs > 0 ? ageMs / (SCORE.staleAge * meanAgeMs) : 0;
-  return (slow > 1 ? slow : 1) * (stuck > 1 ? stuck : 1);
+  return atLeastOne(slow) * atLeastOne(stuck);
+}
+
+function atLeastOne(factor: number): number {
+  // biome-ignore lint/complexity/useMathMinMax: Math.max hands NaN on, which here means "nothing known"
+  return factor > 1 ? factor : 1;
 }
 
 /** f after `idleMs` without a completion. */

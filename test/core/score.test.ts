@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  decayedFailure,
+  driftedCapacity,
+  gridStepOf,
+  learnCapacity,
+  othersEstimate,
+  SCORE,
+  staleFactor,
+} from '../../src/core/score.ts';
+
+test('capacity is completions a second at utilization 1', () => {
+  const cell = { served: 0, busyS: 0 };
+  let capacity = 0;
+  for (let i = 0; i < 10; i++) capacity = learnCapacity(cell, 200, 0.5, 1000, 1000);
+  assert.ok(Math.abs(capacity - 400) < 1e-9);
+});
+
+test('capacity is unknown until five completions', () => {
+  const cell = { served: 0, busyS: 0 };
+  assert.equal(learnCapacity(cell, 4, 0.01, 1000, 1000), 0);
+  assert.ok(learnCapacity(cell, 4, 0.01, 1000, 1000) > 0);
+});
+
+test('a window that contradicts what was learned resets it', () => {
+  const cell = { served: 0, busyS: 0 };
+  for (let i = 0; i < 20; i++) learnCapacity(cell, 320, 0.8, 1000, 1000);
+  assert.equal(learnCapacity(cell, 40, 1, 1000, 1000), 40, 'ten times slower is believed at once');
+});
+
+test('noise within the bound does not reset', () => {
+  const cell = { served: 0, busyS: 0 };
+  for (let i = 0; i < 20; i++) learnCapacity(cell, 320, 0.8, 1000, 1000);
+  const next = learnCapacity(cell, 290, 0.8, 1000, 1000);
+  assert.ok(next > 380 && next < 400, `${next}`);
+});
+
+test('an old capacity drifts to the mean of the pool', () => {
+  assert.equal(driftedCapacity(0, 100, 5), 100);
+  assert.equal(driftedCapacity(40, 100, 0), 40);
+  const later = driftedCapacity(40, 100, SCORE.capacityDriftMs);
+  assert.ok(Math.abs(later - (100 - 60 / Math.E)) < 1e-9);
+});
+
+test('a capacity moves on the grid only when it is 0.8 of a step off', () => {
+  const g = 100;
+  const first = gridStepOf(g * Math.exp(0.25), g, Number.NaN);
+  assert.equal(first, 1);
+  assert.equal(gridStepOf(g * Math.exp(0.25 * 1.79), g, first), 1);
+  assert.equal(gridStepOf(g * Math.exp(0.25 * 1.81), g, first), 2);
+  assert.equal(gridStepOf(g * Math.exp(0.25 * 0.21), g, first), 1);
+});
+
+test('the estimate of others starts at the report and ends at the prior', () => {
+  assert.equal(othersEstimate(8, 2, 0, 20), 8);
+  assert.ok(Math.abs(othersEstimate(8, 2, 20, 20) - (2 + 6 / Math.E)) < 1e-9);
+  assert.ok(Math.abs(othersEstimate(8, 2, 2000, 20) - 2) < 1e-9);
+});
+
+test('staleness never makes a server better, and nothing known changes nothing', () => {
+  assert.equal(staleFactor(Number.NaN, 20, Number.NaN, 0), 1);
+  assert.equal(staleFactor(10, 20, 1, 20), 1);
+  assert.equal(staleFactor(300, 20, 5, 20), 10);
+  assert.equal(staleFactor(10, 20, 600, 20), 10);
+});
+
+test('failures decay over ten seconds', () => {
+  assert.equal(decayedFailure(0, 1), 0);
+  assert.ok(Math.abs(decayedFailure(1, 10_000) - 1 / Math.E) < 1e-12);
+  assert.equal(decayedFailure(0.5, -3), 0.5, 'a clock that jumps back changes nothing');
+});
