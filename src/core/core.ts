@@ -66,8 +66,8 @@ export interface DrainView {
   /** How long calls in flight may take, ms; what starts that clock is the change into DRAINING. */
   readonly timeoutMs: number;
   /** What follows once it is empty or the time is over. */
-  readonly then: 'stay' | 'remove' | 'standby';
-  /** True once that has been so, where `then` is `stay`. */
+  readonly afterwards: 'stay' | 'remove' | 'standby';
+  /** True once that has been so, where `afterwards` is `stay`. */
   readonly empty: boolean;
 }
 

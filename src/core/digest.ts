@@ -33,7 +33,7 @@ function textOf(record: ServerRecord): string {
     claims.map(c => [c.source, c.origin, specOf(c.spec)]),
     spec && specOf(spec),
     removed && [removed.time, removed.cause],
-    ...[operatorDrain, drain].map(d => d && [d.by, d.timeoutMs, d.then, d.empty]),
+    ...[operatorDrain, drain].map(d => d && [d.by, d.timeoutMs, d.afterwards, d.empty]),
     weight,
     inService,
     lost,

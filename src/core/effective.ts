@@ -68,7 +68,12 @@ function sameNames(a: readonly string[], b: readonly string[]): boolean {
 }
 
 function sameDrain(a: DrainView | undefined, b: DrainView | undefined): boolean {
-  return a?.by === b?.by && a?.timeoutMs === b?.timeoutMs && a?.then === b?.then && a?.empty === b?.empty;
+  return (
+    a?.by === b?.by &&
+    a?.timeoutMs === b?.timeoutMs &&
+    a?.afterwards === b?.afterwards &&
+    a?.empty === b?.empty
+  );
 }
 
 function sameAdvice(a: readonly Advice[] = [], b: readonly Advice[] = []): boolean {

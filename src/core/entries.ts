@@ -16,7 +16,7 @@ export interface Observation {
 }
 
 /** What shall follow once a draining server is empty or its time is over. */
-export type AfterDrain = DrainView['then'];
+export type AfterDrain = DrainView['afterwards'];
 
 export type Body =
   /**
@@ -45,7 +45,7 @@ export type Body =
       readonly id: string;
       readonly by: DrainView['by'];
       readonly timeoutMs: number;
-      readonly then: AfterDrain;
+      readonly afterwards: AfterDrain;
     }
   /** Lifts every drain and a removal. */
   | { readonly kind: 'undrain'; readonly id: string }

@@ -143,8 +143,8 @@ function drain(store: Store, proposal: Proposal, id: string, asked: DrainView): 
   if (before === undefined || phase === 'gone') return noServer(id);
   if (asked.by === 'scaling' && phase === 'draining') return `${id} is draining already`;
   if (asked.by !== 'operator' && before.lost) return `${id} is not claimed by anybody`;
-  const { by, timeoutMs, then } = asked;
-  const order: DrainView = { by, timeoutMs, then, empty: false };
+  const { by, timeoutMs, afterwards } = asked;
+  const order: DrainView = { by, timeoutMs, afterwards, empty: false };
   // A second order while it drains changes the reason, not the time since when it has drained.
   const since = by === 'operator' || !before.operatorDrain ? proposal.cause : before.since.cause;
   const after: ServerRecord = {
@@ -181,7 +181,7 @@ function drained(store: Store, proposal: Proposal, id: string): string {
 
 function afterDrain(record: ServerRecord, order: DrainView, proposal: Proposal): ServerRecord {
   const mine = order.by === 'operator' ? 'operatorDrain' : 'drain';
-  switch (order.then) {
+  switch (order.afterwards) {
     case 'standby':
       return { ...record, [mine]: undefined, inService: false };
     case 'remove':

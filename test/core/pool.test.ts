@@ -112,7 +112,7 @@ test('no pick from an empty pool, nor from one without an eligible server', () =
 
 test('draining and ejected servers are not picked, and come back', () => {
   const rig = warmRig(['a', 'b']);
-  rig.propose({ kind: 'drain', id: 'a', by: 'operator', timeoutMs: 0, then: 'stay' });
+  rig.propose({ kind: 'drain', id: 'a', by: 'operator', timeoutMs: 0, afterwards: 'stay' });
   rig.propose({ kind: 'observe', id: 'b', observation: { phase: 'ejected', healthy: false } });
   assert.equal(rig.pick(), PickFailure.NONE_HEALTHY);
   rig.propose({ kind: 'undrain', id: 'a' });
