@@ -1,0 +1,51 @@
+# Needs: npm, make and any Node from 20 on. What is built and run uses the Node that package-lock.json
+# pins; it is installed with the other dependencies. `make help` lists the targets.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+NODE := node_modules/.bin/node
+# Arguments for what a target starts: make run ARGS='--seconds 20', make test ARGS='unit tidy'.
+ARGS ?=
+
+.PHONY: help run test test-quick bench tools build gen lint format clean setup
+
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+run: build ## Install and build where needed, then start the demo (ARGS='--seconds 20')
+	@echo "run: heapmesh demo $(ARGS)"
+	@$(NODE) dist/cli/main.js demo $(ARGS)
+
+test: gen ## Run all tests; installs what they need (ARGS='unit tidy' for some suites)
+	@$(NODE) scripts/test.ts $(ARGS)
+
+test-quick: gen ## Run the tests that need neither root nor a second toolchain
+	@$(NODE) scripts/test.ts --quick $(ARGS)
+
+bench: build ## Run the benchmarks, as tables and as JSON in bench-results/ (ARGS='heap pick' for some)
+	@$(NODE) scripts/bench.ts $(ARGS)
+
+tools: setup ## Install the pinned tools of tests and benchmarks into a cache (ARGS='grpcurl' for some)
+	@$(NODE) scripts/tools.ts $(ARGS)
+
+build: gen ## Compile to dist/
+	@$(NODE) scripts/build.ts
+
+gen: setup ## Generate the messages from proto/ into src/gen/
+	@$(NODE) scripts/gen.ts
+
+lint: gen ## Check style, types and protos, change nothing
+	@$(NODE) scripts/test.ts lint types proto tidy
+
+format: setup ## Format the sources and apply the linter's safe fixes
+	@$(NODE) node_modules/@biomejs/biome/bin/biome check --write .
+
+clean: ## Remove what was built; installed packages and tools stay
+	rm -rf dist src/gen bench-results .make ./*.tgz
+
+# Not listed: every target that needs the dependencies needs this.
+setup:
+	@command -v node >/dev/null && command -v npm >/dev/null || { echo "Heapmesh is built with npm and Node 20 or later: install these first." >&2; exit 1; }
+	@node scripts/setup.mjs

@@ -1,0 +1,65 @@
+/** What `make test` runs, in this order: the quick ones first, then those that need a tool of another toolchain. */
+import { filesBelow } from '../lib/project.ts';
+import type { ToolName } from '../tools/table.ts';
+
+export interface Suite {
+  readonly name: string;
+  /** One line for people. */
+  readonly what: string;
+  /** Commands, each of which is one test; it passes by exit code 0. */
+  readonly commands?: readonly (readonly string[])[];
+  /** Folders whose `*.test.ts` are run by `node:test`. */
+  readonly folders?: readonly string[];
+  /** Whether it runs what `make build` puts into `dist/`. */
+  readonly built?: boolean;
+  /** Tools beyond npm's, installed before the suite starts. A suite with none is a quick one. */
+  readonly needs?: readonly ToolName[];
+}
+
+export const SUITES: readonly Suite[] = [
+  {
+    name: 'lint',
+    what: 'style of the sources (biome)',
+    commands: [['biome', 'check', '--error-on-warnings', '.']],
+  },
+  {
+    name: 'types',
+    what: 'types of sources, tests, examples and scripts (tsc)',
+    commands: [['tsc', '--noEmit']],
+  },
+  {
+    name: 'proto',
+    what: 'the public API: lint, breaking changes, third-party numbers (buf)',
+    folders: ['test/proto'],
+  },
+  { name: 'tidy', what: 'rules of the tree: length, imports, purity, dead code', folders: ['test/tidy'] },
+  // Every folder that no other suite names, so that a new one is never left out.
+  { name: 'unit', what: 'units, properties, and servers on loopback', folders: ['test'] },
+  { name: 'package', what: 'the package as npm installs it', folders: ['test/package'], built: true },
+  {
+    name: 'examples',
+    what: 'the examples, run as their readers would',
+    folders: ['test/examples'],
+    built: true,
+  },
+  {
+    name: 'interop',
+    what: 'servers and clients of other authors (grpc-go, grpcurl)',
+    folders: ['test/interop'],
+    built: true,
+    needs: ['grpc-interop-server', 'grpc-interop-client', 'grpcurl'],
+  },
+];
+
+/** Needs nothing but npm, so that it runs on any machine. */
+export function isQuick(suite: Suite): boolean {
+  return (suite.needs ?? []).length === 0;
+}
+
+/** The test files of a suite; a file belongs to the suite that names the deepest folder above it. */
+export function filesOf(suite: Suite, suites: readonly Suite[] = SUITES, all = filesBelow('test')): string[] {
+  const folders = suites.flatMap(each => each.folders ?? []);
+  const owner = (file: string): string | undefined =>
+    folders.filter(folder => file.startsWith(`${folder}/`)).sort((a, b) => b.length - a.length)[0];
+  return all.filter(file => file.endsWith('.test.ts') && suite.folders?.includes(owner(file) ?? ''));
+}

@@ -1,0 +1,108 @@
+/** The ways by which tools are had: each makes a recipe out of what its package manager needs to know. */
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { basename, delimiter, join } from 'node:path';
+
+export interface Recipe {
+  /** The package manager, for messages. */
+  readonly by: string;
+  /** The path of the tool's program, or undefined where it is not installed. `home` is the cache of tools. */
+  locate(home: string, name: string, version: string): string | undefined;
+  /** Installs it; nothing is left behind where that fails. Throws ToolchainMissing where this machine cannot. */
+  install(home: string, name: string, version: string): void;
+}
+
+/** What would install a tool is not on this machine, or may not do it. The message says what a person can do. */
+export class ToolchainMissing extends Error {}
+
+/** A program of a Go module at an exact version, as `go install` builds it. */
+export function goCommand(path: string, version: string): Recipe {
+  const folder = (home: string, name: string): string => join(home, `${name}-${version}`);
+  return {
+    by: 'go install',
+    locate(home, name) {
+      const program = join(folder(home, name), name);
+      return existsSync(program) ? program : undefined;
+    },
+    install(home, name) {
+      if (onPath('go') === undefined) {
+        throw new ToolchainMissing(
+          `${name} is built with Go, and there is no "go" on PATH; install Go 1.25 or later`,
+        );
+      }
+      atomically(home, folder(home, name), scratch => {
+        run('go', ['install', `${path}@v${version}`], { ...process.env, GOBIN: scratch });
+        // Go names a program after its folder ("server"); here it has the tool's name.
+        if (basename(path) !== name) renameSync(join(scratch, basename(path)), join(scratch, name));
+      });
+    },
+  };
+}
+
+/** A program of a Debian package: for the whole machine, so it is installed by root only. */
+export function debianPackage(name: string, program: string): Recipe {
+  return {
+    by: 'apt-get',
+    locate: () => onPath(program),
+    install() {
+      const missing = `${program} comes with Debian's package ${name}`;
+      if (onPath('apt-get') === undefined) {
+        throw new ToolchainMissing(
+          `${missing}, and there is no apt-get here; install ${program} so that it is on PATH`,
+        );
+      }
+      if (process.getuid?.() !== 0) {
+        throw new ToolchainMissing(`${missing}; run as root: apt-get update && apt-get install ${name}`);
+      }
+      const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+      // Another apt-get on the machine holds its lock for minutes at most.
+      const wait = ['-o', 'DPkg::Lock::Timeout=300', '-q'];
+      run('apt-get', [...wait, 'update'], env);
+      run('apt-get', [...wait, 'install', '-y', '--no-install-recommends', name], env);
+    },
+  };
+}
+
+/** Fills a scratch folder and moves it to its place at once: a folder in its place is complete, whoever made it. */
+function atomically(home: string, place: string, fill: (scratch: string) => void): void {
+  mkdirSync(home, { recursive: true });
+  const scratch = mkdtempSync(join(home, '.new-'));
+  try {
+    fill(scratch);
+    // What lies there has no program in it, else nothing would be installed.
+    rmSync(place, { recursive: true, force: true });
+    renameSync(scratch, place);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** The full path of a program on PATH. */
+export function onPath(program: string): string | undefined {
+  return (process.env.PATH ?? '')
+    .split(delimiter)
+    .filter(folder => folder !== '')
+    .map(folder => join(folder, program))
+    .find(isProgram);
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs a command quietly; what it said is in the error where it fails. */
+function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv): void {
+  const { status, error, stdout, stderr } = spawnSync(command, args, {
+    env,
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  if (status === 0) return;
+  const said = error?.message ?? `${stdout}${stderr}`.trim().split('\n').slice(-20).join('\n');
+  throw new Error(`${command} ${args.join(' ')} failed:\n${said}`);
+}
