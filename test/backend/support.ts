@@ -1,0 +1,273 @@
+/** A balancer's side of `ReportLoad` that does what a test says, and a server with calls of every kind. */
+import * as grpc from '@grpc/grpc-js';
+import {
+  createLoadReporter,
+  type LoadReporter,
+  type LoadReporterOptions,
+  type ReporterEvents,
+} from '../../src/backend/backend.ts';
+import {
+  type Registered,
+  type Registration,
+  ReportLoadRequest,
+  ReportLoadResponse,
+} from '../../src/gen/heapmesh/v1/load_report.ts';
+import type { OrcaLoadReport } from '../../src/gen/xds/data/orca/v3/orca_load_report.ts';
+import { durationOf } from '../../src/grpc/duration.ts';
+
+type RequestKind = NonNullable<ReportLoadRequest['kind']>;
+type ValueOf<C extends RequestKind['$case']> = Extract<RequestKind, { $case: C }>['value'];
+type ServerStream = grpc.ServerDuplexStream<ReportLoadRequest, ReportLoadResponse>;
+
+/** What has come and nobody has taken yet, or who waits for it. */
+class Inbox<T> {
+  readonly #items: T[] = [];
+  readonly #takers: ((item: T) => void)[] = [];
+
+  put(item: T): void {
+    const taker = this.#takers.shift();
+    if (taker === undefined) this.#items.push(item);
+    else taker(item);
+  }
+
+  take(): Promise<T> {
+    const item = this.#items.shift();
+    return item === undefined ? new Promise(resolve => this.#takers.push(resolve)) : Promise.resolve(item);
+  }
+
+  get size(): number {
+    return this.#items.length;
+  }
+}
+
+export class ReportStreamPeer {
+  readonly messages: ReportLoadRequest[] = [];
+  /** Does not end the stream when the backend has said all. */
+  deaf = false;
+  readonly #inbox = new Inbox<ReportLoadRequest>();
+  readonly #call: ServerStream;
+  /** Settles once the backend has said all or has reset the stream: Node.js shows both alike. */
+  readonly ended: Promise<void>;
+
+  constructor(call: ServerStream) {
+    this.#call = call;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.ended = promise;
+    call.on('data', (message: ReportLoadRequest) => {
+      this.messages.push(message);
+      this.#inbox.put(message);
+    });
+    call.on('end', () => {
+      resolve();
+      if (!this.deaf) call.end();
+    });
+    call.on('cancelled', () => resolve());
+    call.on('error', () => {});
+  }
+
+  /** The next message; others than this kind are passed over. */
+  async next<C extends RequestKind['$case']>(kind: C): Promise<ValueOf<C>> {
+    for (;;) {
+      const message = await this.#inbox.take();
+      if (message.kind?.$case === kind) return message.kind.value as ValueOf<C>;
+    }
+  }
+
+  /** The next load report with which the condition holds. */
+  async nextLoad(holds: (load: OrcaLoadReport) => boolean = () => true): Promise<OrcaLoadReport> {
+    for (;;) {
+      const load = await this.next('load');
+      if (holds(load)) return load;
+    }
+  }
+
+  send(kind: NonNullable<ReportLoadResponse['kind']>): void {
+    this.#call.write({ kind });
+  }
+
+  registered(answer: Partial<Registered> & { intervalMs?: number } = {}): void {
+    const { intervalMs = 20, ...rest } = answer;
+    const reportInterval = durationOf(intervalMs);
+    const value = { id: 'b', instanceId: '', controlAddresses: [], reportInterval, ...rest };
+    this.send({ $case: 'registered', value });
+  }
+
+  /** Awaits the registration and answers it. */
+  async accept(answer: Partial<Registered> & { intervalMs?: number } = {}): Promise<Registration> {
+    const registration = await this.next('registration');
+    this.registered(answer);
+    return registration;
+  }
+
+  end(): void {
+    this.#call.end();
+  }
+
+  fail(code: grpc.status, details: string): void {
+    this.#call.emit('error', { code, details });
+  }
+}
+
+export class FakeBalancer {
+  readonly address: string;
+  readonly #server: grpc.Server;
+  readonly #inbox = new Inbox<ReportStreamPeer>();
+  opened = 0;
+
+  private constructor(server: grpc.Server, address: string) {
+    this.#server = server;
+    this.address = address;
+  }
+
+  /** `port` 0 is any. `onStream` takes every stream instead of `next()`. */
+  static async start(onStream?: (stream: ReportStreamPeer) => void, port = 0): Promise<FakeBalancer> {
+    const server = new grpc.Server();
+    let balancer: FakeBalancer | undefined;
+    const definition = {
+      reportLoad: {
+        path: '/heapmesh.v1.LoadReportService/ReportLoad',
+        requestStream: true,
+        responseStream: true,
+        requestSerialize: (m: ReportLoadRequest) => Buffer.from(ReportLoadRequest.encode(m).finish()),
+        requestDeserialize: (b: Buffer) => ReportLoadRequest.decode(b),
+        responseSerialize: (m: ReportLoadResponse) => Buffer.from(ReportLoadResponse.encode(m).finish()),
+        responseDeserialize: (b: Buffer) => ReportLoadResponse.decode(b),
+      },
+    } as const;
+    server.addService(definition, {
+      reportLoad: (call: ServerStream) => {
+        const stream = new ReportStreamPeer(call);
+        if (balancer === undefined) return;
+        balancer.opened += 1;
+        if (onStream === undefined) balancer.#inbox.put(stream);
+        else onStream(stream);
+      },
+    });
+    balancer = new FakeBalancer(server, `127.0.0.1:${await bind(server, port)}`);
+    return balancer;
+  }
+
+  next(): Promise<ReportStreamPeer> {
+    return this.#inbox.take();
+  }
+
+  /** Streams that nobody has taken. */
+  get waiting(): number {
+    return this.#inbox.size;
+  }
+
+  stop(): void {
+    this.#server.forceShutdown();
+  }
+}
+
+export function bind(server: grpc.Server, port = 0): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(`127.0.0.1:${port}`, grpc.ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+  });
+}
+
+/** Listens no more once it returns, so that nothing answers there. */
+export async function deadAddress(): Promise<string> {
+  const server = new grpc.Server();
+  const port = await bind(server);
+  await new Promise<void>(resolve => server.tryShutdown(() => resolve()));
+  return `127.0.0.1:${port}`;
+}
+
+export const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
+
+export function reporterFor(
+  balancers: readonly string[],
+  options: Partial<LoadReporterOptions> = {},
+): LoadReporter {
+  return createLoadReporter({
+    balancers,
+    address: '127.0.0.1:50051',
+    services: ['test.v1.Calls'],
+    settleMs: 0,
+    logger: SILENT,
+    ...options,
+  });
+}
+
+/** Resolves with the first event of this kind for which the condition holds. */
+export function eventOf<K extends keyof ReporterEvents>(
+  reporter: LoadReporter,
+  event: K,
+  holds: (event: ReporterEvents[K]) => boolean = () => true,
+): Promise<ReporterEvents[K]> {
+  return new Promise(resolve => {
+    const off = reporter.on(event, value => {
+      if (!holds(value)) return;
+      off();
+      resolve(value);
+    });
+  });
+}
+
+const bytes = (value: string) => Buffer.from(value);
+const text = (value: Buffer) => value.toString();
+const method = (name: string, requestStream: boolean, responseStream: boolean) => ({
+  path: `/test.v1.Calls/${name}`,
+  requestStream,
+  responseStream,
+  requestSerialize: bytes,
+  requestDeserialize: text,
+  responseSerialize: bytes,
+  responseDeserialize: text,
+  options: {},
+});
+
+/** A service with a method of each kind; messages are plain strings. */
+export const CALLS = {
+  unary: method('Unary', false, false),
+  collect: method('Collect', true, false),
+  tell: method('Tell', false, true),
+  chat: method('Chat', true, true),
+} as const;
+
+export interface Caller {
+  readonly client: grpc.Client;
+  unary(message: string, options?: grpc.CallOptions): Promise<{ answer: string; trailer: grpc.Metadata }>;
+  collect(): grpc.ClientWritableStream<string>;
+  tell(message: string): grpc.ClientReadableStream<string>;
+  chat(): grpc.ClientDuplexStream<string, string>;
+}
+
+/** On a connection of its own. */
+export function callerOf(address: string): Caller {
+  const client = new grpc.Client(address, grpc.credentials.createInsecure(), {
+    'grpc.use_local_subchannel_pool': 1,
+  });
+  return {
+    client,
+    unary: (message, options = {}) =>
+      new Promise((resolve, reject) => {
+        let answer = '';
+        client
+          .makeUnaryRequest(
+            CALLS.unary.path,
+            bytes,
+            text,
+            message,
+            new grpc.Metadata(),
+            options,
+            (error, value) => {
+              if (error !== null) reject(error);
+              else answer = value ?? '';
+            },
+          )
+          .on('status', ({ metadata }) => resolve({ answer, trailer: metadata }));
+      }),
+    collect: () => {
+      const call = client.makeClientStreamRequest(CALLS.collect.path, bytes, text, () => {});
+      return call.on('error', () => {});
+    },
+    tell: message =>
+      client.makeServerStreamRequest(CALLS.tell.path, bytes, text, message).on('error', () => {}),
+    chat: () => client.makeBidiStreamRequest(CALLS.chat.path, bytes, text).on('error', () => {}),
+  };
+}
