@@ -31,6 +31,8 @@ export class Overlay implements Store {
   readonly #answers = new Map<string, string>();
   /** Own pending proposals by their number, which is their order. */
   readonly #pending = new Map<number, Held>();
+  /** None is older. */
+  #oldest = 1;
   /** By key, who touched it. */
   readonly #touchers = new Map<string, Set<Held>>();
 
@@ -48,10 +50,16 @@ export class Overlay implements Store {
     return this.#pending.size;
   }
 
-  /** The oldest pending proposal. */
-  first(): Proposal | undefined {
-    for (const held of this.#pending.values()) return held.proposal;
-    return undefined;
+  has(n: number): boolean {
+    return this.#pending.has(n);
+  }
+
+  /** Number of the oldest pending proposal; 0 where there is none. */
+  first(): number {
+    if (this.#pending.size === 0) return 0;
+    // Not by the map's iterator: at its front it walks over all that was deleted there.
+    while (!this.#pending.has(this.#oldest)) this.#oldest += 1;
+    return this.#oldest;
   }
 
   /** The record as this instance sees it; unlike `get` it leaves no trace. */
@@ -99,7 +107,10 @@ export class Overlay implements Store {
     this.#answers.set(failure, id);
   }
 
-  /** Applies an own proposal on top of all others; returns what the records were that it changed. */
+  /**
+   * Applies an own proposal on top of all others; its number is higher than theirs. Returns what the
+   * records were that it changed.
+   */
   add(proposal: Proposal): Before {
     this.#before = new Map();
     const held: Held = { proposal, touched: new Set(), claimed: new Set() };
@@ -108,22 +119,18 @@ export class Overlay implements Store {
     return this.#before;
   }
 
-  has(n: number): boolean {
-    return this.#pending.has(n);
-  }
-
   /**
    * The base now has the oldest pending proposal in it, and nothing else has changed there: what is
    * seen stays the same, and only what was kept for it alone is let go.
    */
   settleFirst(): void {
-    for (const [n, held] of this.#pending) {
-      for (const key of held.touched) {
-        if (this.#untouch(key, held)) this.#forget(key);
-      }
-      this.#pending.delete(n);
-      return;
+    const n = this.first();
+    const held = this.#pending.get(n);
+    if (held === undefined) return;
+    for (const key of held.touched) {
+      if (this.#untouch(key, held)) this.#forget(key);
     }
+    this.#pending.delete(n);
   }
 
   /**

@@ -157,7 +157,7 @@ export class Registry {
     if (verdict.understood === 'must-know') this.#notUnderstood += 1;
 
     const own = this.#isPending(proposal);
-    if (own && this.#seen.first()?.n === proposal.n) {
+    if (own && this.#seen.first() === proposal.n) {
       this.#seen.settleFirst();
       if (forgotten.length > 0) this.#noteChanges(this.#seen.rebase(forgotten, before));
     } else {

@@ -7,7 +7,7 @@ import { MEMORY_LOG_LIMITS } from '../core/limits.ts';
 import type { Log } from './log.ts';
 
 export interface MemoryLogOptions {
-  /** Entries kept for followers that start late. Default 16,384. */
+  /** Entries kept at least for followers that start late, and at most half as many more. Default 16,384. */
   readonly entriesHeld?: number;
   /** Takes what a follower threw; the others and the log go on. By default it is dropped. */
   readonly onError?: (error: unknown) => void;
