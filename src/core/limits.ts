@@ -28,6 +28,11 @@ export const LEASE_LIMITS = {
   expiryLooks: 20_000,
 } as const;
 
+export const MESH_LIMITS = {
+  /** How often time is told to the mesh, ms: half of the shortest sweep, and fine enough for a lease. */
+  tickMs: 50,
+} as const;
+
 export const POOL_LIMITS = {
   /** Members whose scores one tick computes anew: below 1 ms, so that no call waits for a sweep. */
   sweepMembers: 4_096,

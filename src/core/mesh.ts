@@ -78,6 +78,11 @@ export class Mesh implements LeaseOwner {
     this.registry.onChange((id, before, after) => this.follow(id, before, after));
   }
 
+  /** The monotonic clock that all `now` arguments are of, ms. */
+  now(): number {
+    return this.clock();
+  }
+
   /** The pool of a service: its own, else that of the servers for any service; undefined where there is none. */
   pool(service: string): Pool | undefined {
     return this.byService.get(service) ?? this.byService.get(ANY_SERVICE);

@@ -29,7 +29,7 @@ export function createLogger(options: LoggerOptions): Logger {
     destination,
   );
   const at =
-    (level: LogLevel) =>
+    (level: 'debug' | 'info' | 'warn' | 'error') =>
     (message: string, fields: Readonly<Record<string, unknown>> = {}): void =>
       log[level](fields, message);
   return {

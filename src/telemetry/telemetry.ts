@@ -1,6 +1,7 @@
 /** What the rest of the balancer knows of telemetry: ports, and how they are made. */
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+/** From which level on lines are written. */
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
 /** Writes one line. `fields` are figures and names, never secrets or metadata values. */
 export interface Logger {

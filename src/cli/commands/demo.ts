@@ -1,0 +1,38 @@
+/** `heapmesh demo`. */
+import { Option } from 'commander';
+import type { Register } from '../cli.ts';
+import { type DemoFlags, runDemo } from '../demo/demo.ts';
+import { durationOption, outputOption, readAddress, readCount } from '../options.ts';
+
+export const register: Register = (program, io) => {
+  program
+    .command('demo')
+    .summary('show a balancer, servers and callers at work')
+    .description(
+      'Starts a balancer, three servers as processes of their own (one of them four times slower), a standby, and callers that reach them by the heapmesh:// target. Shows the heap, the servers and the latencies live. With --seconds it ends by itself: half of the time by the heap, half by round robin over the same servers, and a table of both.',
+    )
+    .addOption(new Option('--rate <calls>', 'calls a second').default(280).argParser(readCount(1, 5_000)))
+    .option('--seconds <n>', 'end after this many seconds, with a summary', readCount(4, 86_400))
+    .option('--plain', 'one line a second instead of a live view (default where the output is no terminal)')
+    .addOption(durationOption('--join <duration>', 'activate the standby after this long'))
+    .addOption(
+      new Option(
+        '--control <address>',
+        'control address of the balancer; a free port where it is taken',
+      ).argParser(readAddress),
+    )
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      `
+Keys of the live view: a activates the standby, which joins as the root of the heap; k kills a server
+(SIGKILL), r starts it again; + and - change the rate; q leaves.
+
+Examples:
+  heapmesh demo
+  heapmesh demo --seconds 20 --rate 280
+  heapmesh demo --plain --join 5s
+  heapmesh top                 in another terminal, while the demo runs`,
+    )
+    .action((flags: DemoFlags) => runDemo(flags, io));
+};

@@ -1,0 +1,100 @@
+/**
+ * The callers of the demo, run as a process of their own: an open loop, so that a call that has to wait
+ * for a slow backend does not slow the arrival of others, and its waiting is counted.
+ */
+import * as grpc from '@grpc/grpc-js';
+import { registerHeapmesh } from '../../client/client.ts';
+import { EchoRequest, EchoResponse } from '../../gen/echo/v1/echo.ts';
+import type { CallerCommand, CallerMessage, Route } from './messages.ts';
+
+const METHOD = '/echo.v1.EchoService/Echo';
+const DEADLINE_MS = 5_000;
+const REPORT_EVERY_MS = 200;
+/** Calls that may be open at once; beyond it a call counts as failed, since a demo must not take all memory. */
+const MOST_OPEN = 5_000;
+
+registerHeapmesh(grpc);
+
+let client: grpc.Client | undefined;
+let rate = 0;
+let open = 0;
+let served: Record<string, number> = {};
+let failed: Record<string, number> = {};
+let latencies: number[] = [];
+let nextDue = performance.now();
+
+function say(message: CallerMessage): void {
+  process.send?.(message);
+}
+
+function connect(route: Route): void {
+  client?.close();
+  const credentials = grpc.credentials.createInsecure();
+  if (route.via === 'lookaside') {
+    client = new grpc.Client(`heapmesh://${route.balancer}/echo.v1.EchoService`, credentials);
+    return;
+  }
+  const addresses = route.addresses.join(',');
+  const config = JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] });
+  client = new grpc.Client(`ipv4:${addresses}`, credentials, { 'grpc.service_config': config });
+}
+
+function call(due: number): void {
+  if (client === undefined) return;
+  if (open >= MOST_OPEN) {
+    failed.TOO_MANY_OPEN = (failed.TOO_MANY_OPEN ?? 0) + 1;
+    return;
+  }
+  open++;
+  client.makeUnaryRequest(
+    METHOD,
+    (request: EchoRequest) => Buffer.from(EchoRequest.encode(request).finish()),
+    (bytes: Buffer) => EchoResponse.decode(bytes),
+    { message: 'hello' },
+    new grpc.Metadata(),
+    { deadline: Date.now() + DEADLINE_MS },
+    (error, response) => {
+      open--;
+      if (error !== null) {
+        const name = grpc.status[error.code] ?? String(error.code);
+        failed[name] = (failed[name] ?? 0) + 1;
+      } else {
+        const id = response?.serverId ?? '';
+        served[id] = (served[id] ?? 0) + 1;
+        latencies.push(performance.now() - due);
+      }
+    },
+  );
+}
+
+/** Begins every call that has become due: Poisson arrivals, whatever the timer's grain. */
+function arrive(): void {
+  const now = performance.now();
+  if (rate <= 0) {
+    nextDue = now;
+    return;
+  }
+  while (nextDue <= now) {
+    call(nextDue);
+    nextDue += (-Math.log(1 - Math.random()) * 1000) / rate;
+  }
+}
+
+setInterval(arrive, 2);
+setInterval(() => {
+  say({ kind: 'calls', served, failed, latencies, open });
+  served = {};
+  failed = {};
+  latencies = [];
+}, REPORT_EVERY_MS);
+
+process.on('message', (command: CallerCommand) => {
+  if (command.kind === 'rate') {
+    rate = command.rate;
+    nextDue = performance.now();
+  } else {
+    connect(command.route);
+  }
+});
+process.on('disconnect', () => process.exit(0));
+say({ kind: 'ready' });
