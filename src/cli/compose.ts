@@ -2,7 +2,6 @@
 import { startAdmin } from '../admin/admin.ts';
 import { type Address, parseAddress } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
-import { diff } from '../config/diff.ts';
 import { systemClock } from '../control/clock.ts';
 import { type Control, startControl } from '../control/control.ts';
 import { ANY_SERVICE } from '../core/core.ts';
@@ -12,23 +11,16 @@ import { Mesh, type PoolSettings } from '../core/mesh.ts';
 import { LogLink } from '../state/follow.ts';
 import { MemoryLog } from '../state/memory-log.ts';
 import type { Logger } from '../telemetry/telemetry.ts';
+import type { Running } from './running.ts';
 
-/** A running balancer. */
-export interface Balancer {
+/** A running balancer, its core within reach of the process that embeds it. */
+export interface Balancer extends Running {
   readonly mesh: Mesh;
-  /** `host:port` that the control API listens on. */
-  readonly control: string;
-  /** `host:port` that the admin endpoint listens on. */
-  readonly admin: string;
-  /** Takes over what can change at run time, and logs what cannot. */
-  reload(next: Config): void;
-  /** Ends it. Calls of the control API that are open get `graceMs` to end. */
-  close(graceMs: number): Promise<void>;
 }
 
 /** Starts a balancer; rejects, with nothing left behind, where an address cannot be had. */
-export async function startBalancer(initial: Config, logger: Logger): Promise<Balancer> {
-  let config = initial;
+export async function compose(config: Config, options: { readonly logger: Logger }): Promise<Balancer> {
+  const { logger } = options;
   const clock = systemClock;
   const onError = (error: unknown): void =>
     logger.error('a listener failed', { error: error instanceof Error ? error.stack : String(error) });
@@ -71,26 +63,17 @@ export async function startBalancer(initial: Config, logger: Logger): Promise<Ba
         },
       }),
     });
-    logger.info('balancer started', { control: control.address, admin: admin.address });
     return {
       mesh,
-      control: control.address,
-      admin: admin.address,
-      reload: next => {
-        const change = diff(config, next);
-        for (const { key } of change.restart) logger.warn(`${key} changes only at the next start`);
-        config = change.config;
-        if (change.live.length === 0) return;
-        logger.info('configuration reloaded', { changed: change.live.map(one => one.key) });
-        logger.setLevel(config.telemetry.logs.level);
-        mesh.configurePools(poolSettings(config));
-        running.reconfigure(config);
-        if (change.live.some(one => one.key === 'servers')) claimConfigured(mesh, config);
+      addresses: { control: control.address, admin: admin.address },
+      apply: async next => {
+        mesh.configurePools(poolSettings(next));
+        running.reconfigure(next);
+        claimConfigured(mesh, next);
       },
-      close: async graceMs => {
+      close: async () => {
         await admin.close();
-        await shut(graceMs);
-        logger.info('balancer stopped');
+        await shut(CONTROL_GRACE_MS);
       },
     };
   } catch (error) {

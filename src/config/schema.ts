@@ -18,15 +18,7 @@ const HEALTH_CHECKS = {
 
 const PROVIDERS = { standby: 'activates a standby of the pool' } as const;
 
-const LOG_LEVELS = {
-  trace: '',
-  debug: '',
-  info: '',
-  warn: '',
-  error: '',
-  fatal: '',
-  silent: 'nothing is logged',
-} as const;
+const LOG_LEVELS = { debug: '', info: '', warn: '', error: '' } as const;
 
 const NO_TRACES = 'traces are not exported in this version';
 
@@ -99,7 +91,7 @@ const control = k.section('The control API: picks, load reports, operators.', {
     )
     .prefault('1s'),
   leaseTtl: k
-    .duration({ about: 'A pick whose outcome nobody reports ends after this time.', live: true }, UP_TO_HOUR)
+    .duration({ about: 'A pick whose outcome nobody reports ends after this time.' }, UP_TO_HOUR)
     .prefault('10s'),
   allowBackends: k.list(
     k.cidr({ about: 'One block.' }),
@@ -176,7 +168,7 @@ const pool = k.section('Settings of one pool.', {
       },
       { least: 1, most: 1_000 },
     )
-    .prefault(2),
+    .prefault(1.5),
 });
 
 const health = k.section('When a backend counts as alive.', {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConfigError, type Flags, loadConfig } from '../../src/config/config.ts';
 import { renderProblem } from '../../src/config/problem.ts';
+import { CONTROL } from '../../src/core/limits.ts';
 
 const load = (text: string, flags: Flags = {}) =>
   loadConfig(text, { file: 'mesh.yaml', hostname: 'host-1', flags });
@@ -43,7 +44,7 @@ servers:
   - { id: a, address: 127.0.0.1:50051, services: [echo.v1.EchoService], weight: 1, zone: z1, standby: false }
   - { address: '[::1]:50051', labels: { rack: r1 }, maxConcurrency: 8, standby: true }
 pools:
-  - { service: '*', policy: least-load, zoneFactor: 1.5 }
+  - { service: '*', policy: least-load, zoneFactor: 1.25 }
 health:  { interval: 5s, timeout: 1s, unhealthyAfter: 3, healthyAfter: 2, check: grpc, reportGrace: 1m30s }
 scaling: { threshold: 0.8, for: 10s, cooldown: 30s, provider: standby }
 state:   { log: memory }
@@ -52,7 +53,7 @@ telemetry: { traces: { endpoint: http://127.0.0.1:4317, sampleRatio: 0.01 }, log
   assert.equal(config.instance.advertise.control, '10.0.0.5:4701');
   assert.equal(config.health.reportGraceMs, 90_000);
   assert.equal(config.control.leaseTtlMs, 20_000);
-  assert.deepEqual(config.pools, [{ service: '*', policy: 'least-load', zoneFactor: 1.5 }]);
+  assert.deepEqual(config.pools, [{ service: '*', policy: 'least-load', zoneFactor: 1.25 }]);
   assert.deepEqual(config.servers[1], {
     id: '[::1]:50051',
     address: '[::1]:50051',
@@ -81,7 +82,7 @@ health: { reportInterval: 1s }
       "mesh.yaml:1:56: proxy.maxConcurrentStreams is 'many'; expected a whole number at least 1 and at most 2147483647",
       "mesh.yaml:3:3: control.reportIntervall is no key; did you mean 'reportInterval'?",
       'mesh.yaml:4:13: control.leaseTtl is 5 (it has no unit); expected a duration from 1ms to 1h, such as 250ms, 1s or 5m',
-      'mesh.yaml:6:48: servers[0].weight is 0; expected a number at least 0.001 and at most 1000',
+      `mesh.yaml:6:48: servers[0].weight is 0; expected a number at least ${CONTROL.minWeight} and at most ${CONTROL.maxWeight}`,
       "mesh.yaml:7:11: servers[1].id is 'a', as in servers[0]; ids are unique; give one of them another id",
       "mesh.yaml:7:23: servers[1].address is '::1:80' (an IPv6 address needs brackets); expected host:port, such as 10.0.0.5:4701 or [::1]:4701",
       'mesh.yaml:8:5: servers[2] is 3; expected a map of keys',

@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+/** The `heapmesh` command. */
+import { run } from './run.ts';
+
+// `heapmesh servers | head`: a reader that has seen enough is no error of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+process.exitCode = await run(process.argv.slice(2), process);
