@@ -12,9 +12,12 @@
  *
  * Keys and stamps lie by heap position, not by item: comparing the children of a node then reads
  * neighbours in memory. docs/decisions has the figures behind this and behind the arity. Sifting moves
- * a hole instead of swapping (as in mourner/flatqueue). No operation allocates, except where an array
- * is full and doubles. Methods that take a key are kept small, so that V8 inlines them and the key is
- * never boxed; the sifts take integers alone and find the key in its array.
+ * a hole instead of swapping (as in mourner/flatqueue).
+ *
+ * No operation allocates, except where an array is full and doubles. A key handed over as an argument
+ * is boxed, 16 bytes a time, wherever V8 decides not to inline the call. So the operations of the hot
+ * path take the key from a cell, `key`, into which the caller writes it; those with a key among their
+ * arguments do the same for callers that need not care.
  */
 import { HEAP_LIMITS } from './limits.ts';
 
@@ -33,22 +36,25 @@ export class IndexedHeap {
   /** Children of a node; chosen by benchmark, see docs/decisions. */
   static readonly ARITY: number = ARITY;
 
-  #size = 0;
+  /** One cell: the key that rekey(), rekeyPicked() and rekeyRoot() are to give. */
+  readonly key = new Float64Array(1);
+
+  private count = 0;
 
   // By heap position.
-  #keys: Float64Array;
-  #stamps: Float64Array;
-  #items: Int32Array;
+  private keys: Float64Array;
+  private stamps: Float64Array;
+  private items: Int32Array;
 
   // By item.
-  #positions: Int32Array;
-  #stampsLeft: Float64Array;
+  private positions: Int32Array;
+  private stampsLeft: Float64Array;
 
-  readonly #counters = new Float64Array(2);
+  private readonly counters = new Float64Array(2);
 
   /** Positions that a walk has yet to visit: a binary heap in the order of what stands there. */
-  #frontier = new Int32Array(16);
-  #frontierSize = 0;
+  private frontier = new Int32Array(16);
+  private frontierSize = 0;
 
   /**
    * @param capacity items that fit before the arrays double; the highest item counts, not their number
@@ -59,26 +65,26 @@ export class IndexedHeap {
         `heap capacity must be an integer from 1 to ${HEAP_LIMITS.maxItems}, got ${capacity}`,
       );
     }
-    this.#keys = new Float64Array(capacity);
-    this.#stamps = new Float64Array(capacity);
-    this.#items = new Int32Array(capacity);
-    this.#positions = new Int32Array(capacity).fill(ABSENT);
-    this.#stampsLeft = new Float64Array(capacity);
-    this.#counters[INSERTIONS] = FIRST_INSERTION;
+    this.keys = new Float64Array(capacity);
+    this.stamps = new Float64Array(capacity);
+    this.items = new Int32Array(capacity);
+    this.positions = new Int32Array(capacity).fill(ABSENT);
+    this.stampsLeft = new Float64Array(capacity);
+    this.counters[INSERTIONS] = FIRST_INSERTION;
   }
 
   get size(): number {
-    return this.#size;
+    return this.count;
   }
 
   has(item: number): boolean {
-    return this.#positionOf(item) >= 0;
+    return this.positionOf(item) >= 0;
   }
 
   /** The item's key; -Infinity where it is root by rule, NaN where it is absent. */
   keyOf(item: number): number {
-    const position = this.#positionOf(item);
-    return position < 0 ? Number.NaN : (this.#keys[position] as number);
+    const position = this.positionOf(item);
+    return position < 0 ? Number.NaN : (this.keys[position] as number);
   }
 
   /** True while the item stands before every key: after insertAsRoot(), until it is given a key. */
@@ -88,17 +94,17 @@ export class IndexedHeap {
 
   /** The first in order, or -1 where the heap is empty. */
   peek(): number {
-    return this.#size === 0 ? ABSENT : (this.#items[0] as number);
+    return this.count === 0 ? ABSENT : (this.items[0] as number);
   }
 
   /** The key of the first in order; NaN where the heap is empty. */
   peekKey(): number {
-    return this.#size === 0 ? Number.NaN : (this.#keys[0] as number);
+    return this.count === 0 ? Number.NaN : (this.keys[0] as number);
   }
 
   /** The item at a place of the heap's array (children of p: p·ARITY + 1 ...), or -1; for drawing. */
   itemAt(position: number): number {
-    return position < this.#size ? (this.#items[position] ?? ABSENT) : ABSENT;
+    return position < this.count ? (this.items[position] ?? ABSENT) : ABSENT;
   }
 
   /**
@@ -107,17 +113,14 @@ export class IndexedHeap {
    * @throws RangeError if the item is present or out of range, or the key is not as said
    */
   insert(item: number, key: number): void {
-    if (!(key > Number.NEGATIVE_INFINITY)) throw badKey(item, key);
-    const position = this.#append(item, this.#nextInsertion());
-    this.#keys[position] = key;
-    this.#siftUp(position);
+    this.enter(item, key, false);
   }
 
   /** Puts an item in before every key. Among such items the one touched longest ago is first. */
   insertAsRoot(item: number): void {
-    const position = this.#append(item, this.#nextInsertion());
-    this.#keys[position] = Number.NEGATIVE_INFINITY;
-    this.#siftUp(position);
+    const position = this.append(item, false);
+    this.keys[position] = Number.NEGATIVE_INFINITY;
+    this.siftUp(position);
   }
 
   /**
@@ -126,96 +129,109 @@ export class IndexedHeap {
    * was never here is inserted. Keys and errors as in insert().
    */
   putBack(item: number, key: number): void {
-    if (!(key > Number.NEGATIVE_INFINITY)) throw badKey(item, key);
-    const left = this.#stampsLeft[item] ?? 0;
-    const position = this.#append(item, left === 0 ? this.#nextInsertion() : left);
-    this.#keys[position] = key;
-    this.#siftUp(position);
+    this.enter(item, key, true);
   }
 
   /**
-   * Raises or lowers an item's key; a root by rule becomes one among the others.
+   * Raises or lowers an item's key to what `key` holds; a root by rule becomes one among the others.
    * @returns false, and nothing is changed, where the item is absent
    * @throws RangeError for a key that insert() would not take
    */
-  update(item: number, key: number): boolean {
-    const position = this.#positionOf(item);
+  rekey(item: number): boolean {
+    const position = this.positionOf(item);
     if (position < 0) return false;
+    const key = this.key[0] as number;
     if (!(key > Number.NEGATIVE_INFINITY)) throw badKey(item, key);
-    const lower = key < (this.#keys[position] as number);
-    this.#keys[position] = key;
-    if (lower) this.#siftUp(position);
-    else this.#siftDown(position);
+    const lower = key < (this.keys[position] as number);
+    this.keys[position] = key;
+    if (lower) this.siftUp(position);
+    else this.siftDown(position);
     return true;
+  }
+
+  /** rekey(), and marks the item as picked now. */
+  rekeyPicked(item: number): boolean {
+    const position = this.positionOf(item);
+    if (position < 0) return false;
+    const key = this.key[0] as number;
+    if (!(key > Number.NEGATIVE_INFINITY)) throw badKey(item, key);
+    this.markPicked(position);
+    return this.rekey(item);
   }
 
   /**
-   * Takes the first in order: gives it this key, marks it as picked now, and lets it sink.
+   * Takes the first in order: gives it the key that `key` holds, marks it as picked now, lets it sink.
    * @returns the item, or -1 where the heap is empty
    * @throws RangeError for a key that insert() would not take
    */
-  pickRoot(key: number): number {
-    if (this.#size === 0) return ABSENT;
-    if (!(key > Number.NEGATIVE_INFINITY)) throw badKey(this.peek(), key);
-    const item = this.#items[0] as number;
-    this.#keys[0] = key;
-    this.#stamps[0] = this.#nextPick();
-    this.#siftDown(0);
+  rekeyRoot(): number {
+    if (this.count === 0) return ABSENT;
+    const item = this.items[0] as number;
+    const key = this.key[0] as number;
+    if (!(key > Number.NEGATIVE_INFINITY)) throw badKey(item, key);
+    this.keys[0] = key;
+    this.markPicked(0);
+    this.siftDown(0);
     return item;
   }
 
-  /** pickRoot() for any item. False, and nothing is changed, where it is absent. */
+  /** rekey() with the key as an argument. */
+  update(item: number, key: number): boolean {
+    this.key[0] = key;
+    return this.rekey(item);
+  }
+
+  /** rekeyPicked() with the key as an argument. */
   pick(item: number, key: number): boolean {
-    const position = this.#positionOf(item);
-    if (position < 0) return false;
-    if (!(key > Number.NEGATIVE_INFINITY)) throw badKey(item, key);
-    const lower = key < (this.#keys[position] as number);
-    this.#keys[position] = key;
-    this.#stamps[position] = this.#nextPick();
-    if (lower) this.#siftUp(position);
-    else this.#siftDown(position);
-    return true;
+    this.key[0] = key;
+    return this.rekeyPicked(item);
+  }
+
+  /** rekeyRoot() with the key as an argument. */
+  pickRoot(key: number): number {
+    this.key[0] = key;
+    return this.rekeyRoot();
   }
 
   /** Marks an item as picked now and leaves its key (or its place by rule). False where it is absent. */
   touch(item: number): boolean {
-    const position = this.#positionOf(item);
+    const position = this.positionOf(item);
     if (position < 0) return false;
-    this.#stamps[position] = this.#nextPick();
-    this.#siftDown(position);
+    this.markPicked(position);
+    this.siftDown(position);
     return true;
   }
 
   /** Takes an item out, wherever it stands. False where it is absent. */
   remove(item: number): boolean {
-    const position = this.#positionOf(item);
+    const position = this.positionOf(item);
     if (position < 0) return false;
-    this.#stampsLeft[item] = this.#stamps[position] as number;
-    this.#positions[item] = ABSENT;
-    const last = --this.#size;
+    this.stampsLeft[item] = this.stamps[position] as number;
+    this.positions[item] = ABSENT;
+    const last = --this.count;
     if (position === last) {
-      this.#frontierSize = 0;
+      this.frontierSize = 0;
       return true;
     }
-    this.#keys[position] = this.#keys[last] as number;
-    this.#stamps[position] = this.#stamps[last] as number;
-    const moved = this.#items[last] as number;
-    this.#items[position] = moved;
-    this.#positions[moved] = position;
+    this.keys[position] = this.keys[last] as number;
+    this.stamps[position] = this.stamps[last] as number;
+    const moved = this.items[last] as number;
+    this.items[position] = moved;
+    this.positions[moved] = position;
     // What was last comes from another branch: it may belong above its new parent as well as below.
-    this.#siftUp(position);
-    if (this.#positions[moved] === position) this.#siftDown(position);
+    this.siftUp(position);
+    if (this.positions[moved] === position) this.siftDown(position);
     return true;
   }
 
   /** Takes all items out and forgets all picks. */
   clear(): void {
-    this.#size = 0;
-    this.#frontierSize = 0;
-    this.#positions.fill(ABSENT);
-    this.#stampsLeft.fill(0);
-    this.#counters[PICKS] = 0;
-    this.#counters[INSERTIONS] = FIRST_INSERTION;
+    this.count = 0;
+    this.frontierSize = 0;
+    this.positions.fill(ABSENT);
+    this.stampsLeft.fill(0);
+    this.counters[PICKS] = 0;
+    this.counters[INSERTIONS] = FIRST_INSERTION;
   }
 
   /**
@@ -224,21 +240,21 @@ export class IndexedHeap {
    * bestExcept() begin another.
    */
   first(): number {
-    this.#frontierSize = 0;
-    if (this.#size === 0) return ABSENT;
-    this.#frontier[0] = 0;
-    this.#frontierSize = 1;
+    this.frontierSize = 0;
+    if (this.count === 0) return ABSENT;
+    this.frontier[0] = 0;
+    this.frontierSize = 1;
     return this.next();
   }
 
   /** The next in order of the walk that first() began; -1 at its end. */
   next(): number {
-    if (this.#frontierSize === 0) return ABSENT;
-    const position = this.#takeFrontier();
+    if (this.frontierSize === 0) return ABSENT;
+    const position = this.takeFrontier();
     const firstChild = (position << SHIFT) + 1;
-    const end = Math.min(firstChild + ARITY, this.#size);
-    for (let child = firstChild; child < end; child++) this.#addFrontier(child);
-    return this.#items[position] as number;
+    const end = Math.min(firstChild + ARITY, this.count);
+    for (let child = firstChild; child < end; child++) this.addFrontier(child);
+    return this.items[position] as number;
   }
 
   /**
@@ -269,85 +285,92 @@ export class IndexedHeap {
    * @throws Error that says what is wrong and where
    */
   verify(): void {
-    const size = this.#size;
+    const size = this.count;
     for (let position = 0; position < size; position++) {
-      const item = this.#items[position] as number;
+      const item = this.items[position] as number;
       const at = `heap of ${size}, position ${position}, item ${item}`;
-      if (this.#positionOf(item) !== position) {
-        throw new Error(`${at}: the item's own position is ${this.#positionOf(item)}`);
+      if (this.positionOf(item) !== position) {
+        throw new Error(`${at}: the item's own position is ${this.positionOf(item)}`);
       }
-      if (Number.isNaN(this.#keys[position])) throw new Error(`${at}: the key is NaN`);
-      const stamp = this.#stamps[position] as number;
-      const issued = stamp > 0 ? this.#counters[PICKS] : (this.#counters[INSERTIONS] as number) - 1;
+      if (Number.isNaN(this.keys[position])) throw new Error(`${at}: the key is NaN`);
+      const stamp = this.stamps[position] as number;
+      const issued = stamp > 0 ? this.counters[PICKS] : (this.counters[INSERTIONS] as number) - 1;
       if (!(stamp <= (issued as number))) throw new Error(`${at}: stamp ${stamp} was never given out`);
       const parent = (position - 1) >> SHIFT;
-      if (position > 0 && !this.#before(parent, position)) {
+      if (position > 0 && !this.before(parent, position)) {
         throw new Error(
-          `${at}: ${this.#describe(position)} belongs before its parent, ${this.#describe(parent)}`,
+          `${at}: ${this.describe(position)} belongs before its parent, ${this.describe(parent)}`,
         );
       }
     }
     let present = 0;
-    for (const position of this.#positions) if (position !== ABSENT) present++;
+    for (const position of this.positions) if (position !== ABSENT) present++;
     if (present !== size) throw new Error(`heap of ${size}: ${present} items have a position`);
   }
 
-  #describe(position: number): string {
-    return `item ${this.#items[position]} (key ${this.#keys[position]}, stamp ${this.#stamps[position]})`;
+  private describe(position: number): string {
+    return `item ${this.items[position]} (key ${this.keys[position]}, stamp ${this.stamps[position]})`;
   }
 
-  #positionOf(item: number): number {
-    return this.#positions[item] ?? ABSENT;
+  private positionOf(item: number): number {
+    return this.positions[item] ?? ABSENT;
   }
 
-  #nextPick(): number {
-    const stamp = (this.#counters[PICKS] as number) + 1;
-    this.#counters[PICKS] = stamp;
-    return stamp;
+  private enter(item: number, key: number, back: boolean): void {
+    if (!(key > Number.NEGATIVE_INFINITY)) throw badKey(item, key);
+    const position = this.append(item, back);
+    this.keys[position] = key;
+    this.siftUp(position);
   }
 
-  #nextInsertion(): number {
-    const stamp = this.#counters[INSERTIONS] as number;
-    this.#counters[INSERTIONS] = stamp + 1;
-    return stamp;
+  private markPicked(position: number): void {
+    const counters = this.counters;
+    const stamp = (counters[PICKS] as number) + 1;
+    counters[PICKS] = stamp;
+    this.stamps[position] = stamp;
   }
 
   /** Puts an item behind the last; its key and the sift are the caller's. May replace the arrays. */
-  #append(item: number, stamp: number): number {
-    if (this.#positionOf(item) >= 0) throw new RangeError(`item ${item} is in the heap already`);
-    if (item >= this.#positions.length || !(item >= 0) || !Number.isInteger(item)) this.#grow(item);
-    const position = this.#size++;
-    this.#stamps[position] = stamp;
-    this.#items[position] = item;
-    this.#positions[item] = position;
+  private append(item: number, back: boolean): number {
+    if (this.positionOf(item) >= 0) throw new RangeError(`item ${item} is in the heap already`);
+    if (item >= this.positions.length || !(item >= 0) || !Number.isInteger(item)) this.grow(item);
+    const position = this.count++;
+    let stamp = back ? (this.stampsLeft[item] as number) : 0;
+    if (stamp === 0) {
+      stamp = this.counters[INSERTIONS] as number;
+      this.counters[INSERTIONS] = stamp + 1;
+    }
+    this.stamps[position] = stamp;
+    this.items[position] = item;
+    this.positions[item] = position;
     return position;
   }
 
-  #grow(item: number): void {
+  private grow(item: number): void {
     if (!Number.isInteger(item) || item < 0 || item >= HEAP_LIMITS.maxItems) {
       throw new RangeError(`heap items are integers from 0 to ${HEAP_LIMITS.maxItems - 1}, got ${item}`);
     }
-    let capacity = this.#positions.length;
+    let capacity = this.positions.length;
     while (capacity <= item) capacity *= 2;
-    this.#keys = enlarged(this.#keys, new Float64Array(capacity));
-    this.#stamps = enlarged(this.#stamps, new Float64Array(capacity));
-    this.#items = enlarged(this.#items, new Int32Array(capacity));
-    this.#positions = enlarged(this.#positions, new Int32Array(capacity).fill(ABSENT));
-    this.#stampsLeft = enlarged(this.#stampsLeft, new Float64Array(capacity));
+    this.keys = enlarged(this.keys, new Float64Array(capacity));
+    this.stamps = enlarged(this.stamps, new Float64Array(capacity));
+    this.items = enlarged(this.items, new Int32Array(capacity));
+    this.positions = enlarged(this.positions, new Int32Array(capacity).fill(ABSENT));
+    this.stampsLeft = enlarged(this.stampsLeft, new Float64Array(capacity));
   }
 
   /** True if what stands at `a` goes before what stands at `b`. */
-  #before(a: number, b: number): boolean {
-    const keyA = this.#keys[a] as number;
-    const keyB = this.#keys[b] as number;
-    return keyA < keyB || (keyA === keyB && (this.#stamps[a] as number) < (this.#stamps[b] as number));
+  private before(a: number, b: number): boolean {
+    const keyA = this.keys[a] as number;
+    const keyB = this.keys[b] as number;
+    return keyA < keyB || (keyA === keyB && (this.stamps[a] as number) < (this.stamps[b] as number));
   }
 
-  #siftUp(start: number): void {
-    const keys = this.#keys;
-    const stamps = this.#stamps;
-    const items = this.#items;
-    const positions = this.#positions;
+  private siftUp(start: number): void {
+    const keys = this.keys;
+    const stamps = this.stamps;
+    const items = this.items;
+    const positions = this.positions;
     const item = items[start] as number;
     const key = keys[start] as number;
     const stamp = stamps[start] as number;
@@ -369,15 +392,15 @@ export class IndexedHeap {
     stamps[hole] = stamp;
     items[hole] = item;
     positions[item] = hole;
-    this.#frontierSize = 0;
+    this.frontierSize = 0;
   }
 
-  #siftDown(start: number): void {
-    const keys = this.#keys;
-    const stamps = this.#stamps;
-    const items = this.#items;
-    const positions = this.#positions;
-    const size = this.#size;
+  private siftDown(start: number): void {
+    const keys = this.keys;
+    const stamps = this.stamps;
+    const items = this.items;
+    const positions = this.positions;
+    const size = this.count;
     const item = items[start] as number;
     const key = keys[start] as number;
     const stamp = stamps[start] as number;
@@ -410,35 +433,35 @@ export class IndexedHeap {
     stamps[hole] = stamp;
     items[hole] = item;
     positions[item] = hole;
-    this.#frontierSize = 0;
+    this.frontierSize = 0;
   }
 
-  #addFrontier(position: number): void {
-    if (this.#frontierSize === this.#frontier.length) {
-      this.#frontier = enlarged(this.#frontier, new Int32Array(this.#frontier.length * 2));
+  private addFrontier(position: number): void {
+    if (this.frontierSize === this.frontier.length) {
+      this.frontier = enlarged(this.frontier, new Int32Array(this.frontier.length * 2));
     }
-    const frontier = this.#frontier;
-    let hole = this.#frontierSize++;
+    const frontier = this.frontier;
+    let hole = this.frontierSize++;
     while (hole > 0) {
       const parent = (hole - 1) >> 1;
       const above = frontier[parent] as number;
-      if (this.#before(above, position)) break;
+      if (this.before(above, position)) break;
       frontier[hole] = above;
       hole = parent;
     }
     frontier[hole] = position;
   }
 
-  #takeFrontier(): number {
-    const frontier = this.#frontier;
+  private takeFrontier(): number {
+    const frontier = this.frontier;
     const taken = frontier[0] as number;
-    const size = --this.#frontierSize;
+    const size = --this.frontierSize;
     const position = frontier[size] as number;
     let hole = 0;
     for (let child = 1; child < size; child = hole * 2 + 1) {
       const right = child + 1;
-      if (right < size && this.#before(frontier[right] as number, frontier[child] as number)) child = right;
-      if (this.#before(position, frontier[child] as number)) break;
+      if (right < size && this.before(frontier[right] as number, frontier[child] as number)) child = right;
+      if (this.before(position, frontier[child] as number)) break;
       frontier[hole] = frontier[child] as number;
       hole = child;
     }

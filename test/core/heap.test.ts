@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { IndexedHeap } from '../../src/core/heap.ts';
 import { HEAP_LIMITS } from '../../src/core/limits.ts';
-import { randomFrom, testSeed } from '../support/random.ts';
+import { generator, SEED, seeded } from '../support/seed.ts';
 import { SortedModel } from './heap-model.ts';
 
 const inOrder = (heap: IndexedHeap): number[] => {
@@ -117,9 +117,9 @@ describe('IndexedHeap against a sorted list', () => {
     { size: 2_000, seeds: 8, operations: 6_000 },
   ];
   for (const { size, seeds, operations } of plan) {
-    it(`${size} items, ${seeds} seeds of ${operations} operations, seed ${testSeed}`, () => {
+    it(`${size} items, ${seeds} seeds of ${operations} operations`, () => {
       for (let run = 0; run < seeds; run++) {
-        const random = randomFrom(testSeed + run * 7919 + size);
+        const random = generator(SEED + run * 7919 + size);
         const heap = new IndexedHeap(1 + Math.floor(random() * size));
         const model = new SortedModel();
         const keyFrom = KEYS[run % KEYS.length] as (random: () => number) => number;
@@ -138,7 +138,7 @@ describe('IndexedHeap against a sorted list', () => {
             compare(heap, model, item);
             if (n % Math.ceil(size / 4) === 0) assert.deepEqual(inOrder(heap), model.order());
           } catch (error) {
-            throw new Error(`seed ${testSeed}, run ${run}, operation ${n}: ${operation}(${item}, ${key})`, {
+            throw new Error(`seed ${SEED}, run ${run}, operation ${n}: ${operation}(${item}, ${key})`, {
               cause: error,
             });
           }
@@ -150,7 +150,7 @@ describe('IndexedHeap against a sorted list', () => {
     });
   }
 
-  it(`any short sequence of operations, shrunk where it fails, seed ${testSeed}`, () => {
+  it(`any short sequence of operations, shrunk where it fails`, () => {
     const step = fc.tuple(
       fc.constantFrom(...WHEEL),
       fc.nat({ max: 14 }),
@@ -166,7 +166,7 @@ describe('IndexedHeap against a sorted list', () => {
         }
         assert.deepEqual(inOrder(heap), model.order());
       }),
-      { seed: testSeed | 0, numRuns: 500 },
+      seeded(500),
     );
   });
 });
