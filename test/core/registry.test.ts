@@ -1,0 +1,543 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ServerState } from '../../src/core/core.ts';
+import type { Body, Precondition, Proposal } from '../../src/core/entries.ts';
+import { REGISTRY_LIMITS } from '../../src/core/limits.ts';
+import type { RegistryEvent } from '../../src/core/registry.ts';
+import { byId, Held, server, sorted, viewsFromNothing } from './registry-support.ts';
+
+const claim = (id: string, properties = {}): Body => ({
+  kind: 'claim',
+  source: 'stream',
+  spec: server(id, properties),
+});
+
+/** Proposes, has it ordered and taken in, and tells what became of it. */
+async function done(held: Held, body: Body, cause = 'test', preconditions: Precondition[] = []) {
+  const settled = held.registry.propose(body, cause, preconditions);
+  held.settle();
+  return settled;
+}
+
+function foreign(body: Body, n: number, properties: Partial<Proposal> = {}): Proposal {
+  return { origin: 'lb-2', epoch: 1, n, time: 5, cause: 'foreign', body, ...properties };
+}
+
+test('the strongest claim is in force, the newest among equals, and the operator’s weight above all', async () => {
+  const entries: Held['entries'] = [];
+  const one = new Held('lb-1', entries);
+  const two = new Held('lb-2', entries);
+  const zone = () => one.registry.get('a')?.spec.zone;
+  const say = async (
+    held: Held,
+    source: 'dns' | 'config' | 'command' | 'stream' | 'operator',
+    named: string,
+  ) => {
+    await done(held, { kind: 'claim', source, spec: server('a', { zone: named }) });
+    one.takeIn();
+    two.takeIn();
+  };
+  await say(one, 'config', 'config-1');
+  await say(one, 'dns', 'dns');
+  assert.equal(zone(), 'config-1');
+  await say(two, 'config', 'config-2');
+  assert.equal(zone(), 'config-2');
+  await say(one, 'config', 'config-1 anew');
+  assert.equal(zone(), 'config-1 anew');
+  await say(one, 'stream', 'stream');
+  await say(one, 'command', 'command');
+  assert.equal(zone(), 'stream');
+  await say(two, 'operator', 'by two');
+  await say(one, 'operator', 'by one');
+  assert.equal(zone(), 'by one');
+  assert.deepEqual(one.registry.get('a')?.sources, ['operator', 'stream', 'command', 'config', 'dns']);
+
+  await done(one, { kind: 'weight', id: 'a', weight: 7 });
+  await done(two, { kind: 'unclaim', source: 'operator', id: 'a', how: 'left' });
+  one.takeIn();
+  assert.equal(zone(), 'stream', 'operators share one claim, so that either takes it back');
+  assert.equal(one.registry.get('a')?.spec.weight, 7);
+  assert.equal(one.registry.get('a')?.weightOverridden, true);
+  await done(one, { kind: 'weight', id: 'a', weight: 0 });
+  assert.equal(one.registry.get('a')?.spec.weight, 1);
+});
+
+test('a set replaces what the source claimed from this origin, and nothing else', async () => {
+  const entries: Held['entries'] = [];
+  const one = new Held('lb-1', entries);
+  const two = new Held('lb-2', entries);
+  const ids = () => [...byId(one.registry.list()).keys()].sort();
+  await done(two, { kind: 'claim', source: 'config', spec: server('of two') });
+  one.takeIn();
+  await done(one, claim('by stream'));
+  await done(one, {
+    kind: 'replace',
+    source: 'config',
+    specs: [server('a'), server('b'), server('by stream')],
+  });
+  assert.deepEqual(ids(), ['a', 'b', 'by stream', 'of two']);
+  await done(one, { kind: 'remove', id: 'b' });
+  const settled = await done(one, { kind: 'replace', source: 'config', specs: [server('b'), server('c')] });
+  assert.deepEqual(ids(), ['by stream', 'c', 'of two']);
+  assert.equal(settled.applied, true);
+  assert.match(
+    settled.why,
+    /^1 of 2 refused: b was removed by an operator at 1970-01-01T00:16:\d\d\.000Z: test$/,
+  );
+  await done(one, { kind: 'undrain', id: 'b' });
+  assert.deepEqual(ids(), ['b', 'by stream', 'c', 'of two'], 'the claim that was there at the removal');
+});
+
+test('an operator’s weight stays for a server that comes back', async () => {
+  const held = new Held();
+  await done(held, claim('a'));
+  await done(held, { kind: 'weight', id: 'a', weight: 3 });
+  await done(held, { kind: 'unclaim', source: 'stream', id: 'a', how: 'left' });
+  assert.equal(held.registry.get('a'), undefined);
+  await done(held, claim('a'));
+  assert.equal(held.registry.get('a')?.spec.weight, 3);
+});
+
+test('each precondition holds or says what it found', async () => {
+  const held = new Held();
+  const weigh: Body = { kind: 'weight', id: 'a', weight: 2 };
+  const tried = async (precondition: Precondition, body: Body = weigh) =>
+    (await done(held, body, 'test', [precondition])).why;
+  const version = (number: number): Precondition => ({ kind: 'version', id: 'a', version: number });
+
+  assert.equal(await tried(version(1), claim('a')), 'there is no server a; version 1 was expected');
+  assert.equal(await tried(version(0), claim('a')), '');
+  assert.equal(await tried(version(0), claim('a')), 'a is already known');
+  assert.equal(await tried(version(2)), 'a is at version 1, not 2');
+  assert.equal(await tried(version(1)), '');
+  await done(held, { kind: 'observe', id: 'a', observation: { phase: 'active', healthy: true } });
+  assert.equal(
+    await tried(version(2), { kind: 'weight', id: 'a', weight: 4 }),
+    '',
+    'observations are no versions',
+  );
+  await done(held, { kind: 'remove', id: 'a' });
+  assert.equal(await tried(version(0), { kind: 'claim', source: 'operator', spec: server('a') }), '');
+
+  const from = (address: string): Precondition => ({ kind: 'address', id: 'b', address });
+  assert.equal(await tried(from('b.test:1'), claim('b', { address: 'b.test:1' })), '');
+  assert.equal(await tried(from('b.test:1'), claim('b', { address: 'b.test:1' })), '');
+  assert.equal(
+    await tried(from('b.test:2'), claim('b', { address: 'b.test:2' })),
+    'b is claimed at b.test:1 by stream on lb-1, not at b.test:2',
+  );
+  await done(held, { kind: 'unclaim', source: 'stream', id: 'b', how: 'lost' });
+  assert.equal(
+    await tried(from('b.test:2'), claim('b', { address: 'b.test:2' })),
+    '',
+    'who is lost does not count',
+  );
+
+  const standby: Precondition = { kind: 'standby', id: 's' };
+  assert.equal(await tried(standby), 'there is no server s');
+  await done(held, claim('s', { standby: true }));
+  assert.equal(await tried(standby), '');
+  await done(held, { kind: 'observe', id: 's', observation: { phase: 'warming', healthy: false } });
+  assert.equal(await tried(standby), 's cannot be activated: it is not healthy for lb-1');
+  await done(held, { kind: 'observe', id: 's', observation: { phase: 'warming', healthy: true } });
+  const unanswered: Precondition = { kind: 'unanswered', failure: 'a is down' };
+  assert.equal(await tried(unanswered), '');
+  assert.equal(await tried(unanswered, { kind: 'activate', id: 's', failure: 'a is down' }), '');
+  assert.equal(await tried(unanswered), 'the failure a is down was answered by s');
+  assert.equal(await tried(standby), 's is no standby: it is in service already');
+
+  const both = held.registry.propose(weigh, 'test', [version(99), unanswered]);
+  held.settle();
+  assert.match((await both).why, /not 99/, 'the first that does not hold is named');
+});
+
+test('several instances that answer one failure activate one standby', async () => {
+  const entries: Held['entries'] = [];
+  const all = [1, 2, 3].map(i => new Held(`lb-${i}`, entries));
+  const [one] = all as [Held, ...Held[]];
+  for (const id of ['s1', 's2', 's3']) await done(one, claim(id, { standby: true }));
+  for (const held of all) held.takeIn();
+  const answers = all.map((held, i) =>
+    held.registry.propose({ kind: 'activate', id: `s${i + 1}`, failure: 'a failed at 12:00' }, 'a failed'),
+  );
+  for (const [i, held] of all.entries())
+    assert.equal(held.registry.get(`s${i + 1}`)?.state, 'WARMING', 'at once');
+  for (const i of [1, 0, 2]) all[i]?.order();
+  for (const held of all) held.takeIn();
+  assert.deepEqual(
+    (await Promise.all(answers)).map(a => a.applied),
+    [false, true, false],
+  );
+  for (const { registry } of all) {
+    assert.deepEqual(
+      ['s1', 's2', 's3'].map(id => registry.get(id)?.state),
+      ['STANDBY', 'WARMING', 'STANDBY'],
+    );
+  }
+});
+
+test('what one instance ejects is advice to the others', async () => {
+  const entries: Held['entries'] = [];
+  const one = new Held('lb-1', entries);
+  const two = new Held('lb-2', entries);
+  await done(one, claim('a'));
+  two.takeIn();
+  await done(
+    one,
+    { kind: 'observe', id: 'a', observation: { phase: 'ejected', healthy: false } },
+    'no answer',
+  );
+  const digest = two.registry.digest();
+  two.takeIn();
+  assert.equal(one.registry.get('a')?.state, 'EJECTED');
+  assert.equal(one.registry.get('a')?.healthy, false);
+  assert.equal(one.registry.get('a')?.advice, undefined);
+  assert.equal(two.registry.get('a')?.state, 'WARMING');
+  assert.equal(two.registry.get('a')?.healthy, true);
+  const time = entries.at(-1)?.proposal.time;
+  assert.deepEqual(two.registry.get('a')?.advice, [{ instanceId: 'lb-1', cause: 'no answer', time }]);
+  assert.equal(two.registry.digest(), digest, 'no fact');
+});
+
+test('an entry of an unknown kind is kept as a no-op, and counted by whether it may be skipped', async () => {
+  const held = new Held();
+  const unknown = (maySkip: boolean): Body => ({ kind: 'unknown', name: 'shard', maySkip, raw: 1 });
+  const digest = held.registry.digest();
+  const events: RegistryEvent[] = [];
+  held.registry.onEvent(event => events.push(event));
+  assert.deepEqual(await done(held, unknown(true)), {
+    position: 1,
+    applied: false,
+    why: "this version does not know the kind 'shard'; it may be skipped",
+  });
+  assert.deepEqual([held.registry.skipped, held.registry.notUnderstood], [1, 0]);
+  assert.equal((await done(held, unknown(false))).applied, false);
+  assert.deepEqual([held.registry.skipped, held.registry.notUnderstood], [1, 1]);
+  const later = { kind: 'quorum', of: 3 } as unknown as Precondition;
+  assert.equal((await done(held, claim('a'), 'test', [later])).applied, false);
+  assert.equal((await done(held, { kind: 'split' } as unknown as Body)).applied, false);
+  assert.deepEqual([held.registry.skipped, held.registry.notUnderstood], [1, 3]);
+  assert.equal(held.registry.digest(), digest);
+  assert.deepEqual(
+    events.map(e => [e.kind, e.serverId]),
+    [
+      ['refused', ''],
+      ['refused', ''],
+      ['refused', 'a'],
+      ['refused', ''],
+    ],
+  );
+});
+
+test('a proposal that the log fails is taken back, and listeners hear of it', async () => {
+  const held = new Held();
+  await done(held, claim('a'));
+  const seen: (ServerState | undefined)[][] = [];
+  held.registry.onChange((_id, before, after) => seen.push([before?.state, after?.state]));
+  const drain: Body = { kind: 'drain', id: 'a', by: 'operator', timeoutMs: 0, afterwards: 'stay' };
+  const failing = held.registry.propose(drain, 'operator');
+  const weighing = held.registry.propose({ kind: 'weight', id: 'a', weight: 2 }, 'operator');
+  held.registry.reject(2, new Error('disk full'));
+  await assert.rejects(failing, /disk full/);
+  assert.equal(held.registry.get('a')?.state, 'WARMING');
+  assert.equal(held.registry.get('a')?.spec.weight, 2, 'others stay');
+  assert.deepEqual(seen, [
+    ['WARMING', 'DRAINING'],
+    ['DRAINING', 'DRAINING'],
+    ['DRAINING', 'WARMING'],
+  ]);
+  // The log had it after all: then it counts, like anyone's.
+  held.settle();
+  assert.equal(held.registry.get('a')?.state, 'DRAINING');
+  assert.equal((await weighing).applied, true);
+  held.registry.reject(2, new Error('again'));
+  held.registry.reject(77, new Error('never made'));
+});
+
+test('an append that throws rejects the proposal, and the next one goes on', async () => {
+  let broken = true;
+  const made: Proposal[] = [];
+  const held = new Held('lb-1', [], {
+    append: proposal => {
+      if (broken) throw new Error('no log');
+      made.push(proposal);
+    },
+  });
+  await assert.rejects(held.registry.propose(claim('a'), 'test'), /no log/);
+  assert.equal(held.registry.get('a'), undefined);
+  assert.equal(held.registry.pending, 0);
+  broken = false;
+  held.registry.propose(claim('a'), 'test');
+  assert.equal(made[0]?.n, 2);
+  assert.equal(held.registry.get('a')?.state, 'WARMING');
+});
+
+test('a proposal that waits takes in what a foreign entry before it makes possible', () => {
+  // Refused at first, the claim shares no server with the set behind it; once it holds, the set ends it.
+  const held = new Held('lb-1');
+  held.entries.push({
+    position: 1,
+    proposal: foreign({ kind: 'claim', source: 'dns', spec: server('x') }, 1),
+  });
+  held.entries.push({ position: 2, proposal: foreign({ kind: 'remove', id: 'x' }, 2) });
+  held.takeIn();
+  held.registry.propose({ kind: 'claim', source: 'config', spec: server('x') }, 'config');
+  held.registry.propose({ kind: 'replace', source: 'config', specs: [] }, 'config');
+  assert.equal(held.registry.get('x'), undefined);
+  held.entries.push({ position: 3, proposal: foreign({ kind: 'undrain', id: 'x' }, 3) });
+  held.takeIn();
+  assert.deepEqual(held.registry.get('x')?.sources, ['dns']);
+  const waiting = viewsFromNothing('lb-1', held.entries, held.waiting);
+  assert.deepEqual(sorted(byId(held.registry.list())), sorted(waiting));
+});
+
+test('entries of an earlier life of the instance are not its own', () => {
+  const held = new Held('lb-1');
+  held.registry.propose(claim('a'), 'mine');
+  const old: Proposal = { origin: 'lb-1', epoch: 0, n: 1, time: 1, cause: 'old', body: claim('b') };
+  held.registry.ingest({ position: 1, proposal: old });
+  assert.equal(held.registry.pending, 1);
+  assert.deepEqual([...byId(held.registry.list()).keys()].sort(), ['a', 'b']);
+});
+
+test('an entry that was taken in before is ignored', async () => {
+  const held = new Held();
+  await done(held, claim('a'));
+  await done(held, { kind: 'weight', id: 'a', weight: 2 });
+  const before = held.registry.get('a');
+  for (const entry of held.entries) held.registry.ingest(entry);
+  assert.deepEqual(held.registry.get('a'), before);
+  assert.equal(held.registry.position, 2);
+});
+
+test('listeners that throw hinder nothing, and those that propose are heard in order', async () => {
+  const errors: unknown[] = [];
+  const held = new Held('lb-1', [], { onError: error => errors.push(error) });
+  const heard: string[] = [];
+  held.registry.onChange(() => {
+    throw new Error('mine');
+  });
+  held.registry.onChange((id, _before, after) => {
+    if (after?.state === 'WARMING') {
+      held.registry.propose(
+        { kind: 'observe', id, observation: { phase: 'active', healthy: true } },
+        'quick',
+      );
+    }
+  });
+  held.registry.onChange((id, before, after) => heard.push(`${id} ${before?.state} ${after?.state}`));
+  held.registry.onEvent(() => {
+    throw new Error('mine too');
+  });
+  const end = held.registry.onEvent(event => heard.push(`event ${event.kind} ${event.state}`));
+  held.registry.propose(claim('a'), 'test');
+  assert.deepEqual(heard, ['a undefined WARMING', 'a WARMING ACTIVE']);
+  assert.deepEqual(
+    held.waiting.map(p => p.n),
+    [1, 2],
+  );
+  held.settle();
+  assert.deepEqual(heard.slice(2), ['event registered WARMING', 'event state_changed ACTIVE']);
+  assert.deepEqual(
+    errors.map(e => (e as Error).message),
+    ['mine', 'mine', 'mine too', 'mine too'],
+  );
+  end();
+  await done(held, { kind: 'remove', id: 'a' });
+  assert.equal(heard.length, 5, 'the change, and no event');
+
+  const silent = new Held('lb-1', [], {
+    onError: () => {
+      throw new Error('worse');
+    },
+  });
+  silent.registry.onChange(() => {
+    throw new Error('bad');
+  });
+  silent.registry.propose(claim('a'), 'test');
+  assert.equal(silent.registry.get('a')?.state, 'WARMING');
+});
+
+test('events tell what changed, with cause, time, origin and the services before and after', async () => {
+  const held = new Held();
+  const kinds = async (body: Body, cause: string) => {
+    await done(held, body, cause);
+    const events = held.registry.eventsAfter(held.registry.position - 1) ?? [];
+    return events.map(e => `${e.kind} ${e.state ?? '-'}: ${e.cause}`);
+  };
+  assert.deepEqual(await kinds(claim('a'), 'registered'), ['registered WARMING: registered']);
+  assert.deepEqual(await kinds(claim('a'), 'again'), []);
+  assert.deepEqual(await kinds(claim('a', { zone: 'z', weight: 2 }), 'moved'), [
+    'weight_changed WARMING: moved',
+    'changed WARMING: moved',
+  ]);
+  assert.deepEqual(await kinds(claim('a', { zone: 'z', weight: 2, services: ['other.v1.S'] }), 'serves'), [
+    'changed WARMING: serves',
+  ]);
+  const [last] = (held.registry.eventsAfter(3) ?? []).slice(-1);
+  assert.deepEqual(last, {
+    position: 4,
+    instanceId: 'lb-1',
+    time: held.entries[3]?.proposal.time,
+    serverId: 'a',
+    kind: 'changed',
+    state: 'WARMING',
+    cause: 'serves',
+    services: ['other.v1.S', 'echo.v1.EchoService'],
+  });
+  assert.deepEqual(await kinds({ kind: 'weight', id: 'a', weight: 5 }, 'op'), ['weight_changed WARMING: op']);
+  const drain: Body = { kind: 'drain', id: 'a', by: 'operator', timeoutMs: 0, afterwards: 'stay' };
+  assert.deepEqual(await kinds(drain, 'upgrade'), ['state_changed DRAINING: upgrade']);
+  assert.deepEqual(await kinds({ kind: 'drained', id: 'a' }, 'it is empty'), [
+    'changed DRAINING: it is empty',
+  ]);
+  assert.deepEqual(await kinds({ kind: 'drained', id: 'a' }, 'again'), [
+    'refused DRAINING: a is known to be empty',
+  ]);
+  assert.equal(held.registry.get('a')?.drain?.empty, true);
+  assert.deepEqual(await kinds({ kind: 'remove', id: 'a' }, 'done'), ['removed -: done']);
+  const refused = await kinds(claim('a'), 'registered');
+  assert.match(refused[0] ?? '', /^refused -: a was removed by an operator at .*: done$/);
+});
+
+test('events are kept up to a limit, and a reader is told when it has missed some', async () => {
+  const held = new Held('lb-1', [], { eventsHeld: 4 });
+  assert.deepEqual(held.registry.eventsAfter(0), []);
+  for (let i = 1; i <= 6; i++) await done(held, claim(`s${i}`));
+  const positions = (after: number) => held.registry.eventsAfter(after)?.map(e => e.position);
+  assert.equal(positions(1), undefined);
+  assert.deepEqual(positions(2), [3, 4, 5, 6]);
+  assert.deepEqual(positions(5), [6]);
+  assert.deepEqual(positions(6), []);
+  assert.equal(positions(7), undefined, 'this list has not got there');
+  // Three events of one entry, the first of which is pushed out: behind the entry before it there is a hole.
+  await done(held, { kind: 'replace', source: 'dns', specs: ['x', 'y', 'z'].map(id => server(id)) });
+  await done(held, claim('v'));
+  await done(held, claim('w'));
+  assert.equal(positions(6), undefined);
+  assert.deepEqual(positions(7), [8, 9]);
+  assert.throws(() => new Held('lb-1', [], { eventsHeld: 0 }), /above 0/);
+
+  const late = new Held('lb-2');
+  late.registry.ingest({ position: 40, proposal: foreign(claim('a'), 1) });
+  assert.equal(late.registry.eventsAfter(38), undefined, 'it began behind this');
+  assert.equal(late.registry.eventsAfter(39)?.length, 1);
+});
+
+test('the digest tells every fact apart, and nothing else', async () => {
+  const digests = new Set<string>();
+  const held = new Held();
+  const next = async (body: Body) => {
+    assert.equal((await done(held, body)).why, '');
+    const digest = held.registry.digest();
+    assert(!digests.has(digest), JSON.stringify(body));
+    assert.match(digest, /^[0-9a-f]{16}$/);
+    digests.add(digest);
+  };
+  digests.add(held.registry.digest());
+  for (const properties of [{}, { zone: 'z' }, { labels: { a: '1' } }, { labels: { a: '1', b: '2' } }]) {
+    await next(claim('a', properties));
+  }
+  const digest = held.registry.digest();
+  await done(held, claim('a', { labels: { b: '2', a: '1' } }));
+  assert.equal(held.registry.digest(), digest, 'labels have no order');
+  await done(held, { kind: 'observe', id: 'a', observation: { phase: 'active', healthy: true } });
+  assert.equal(held.registry.digest(), digest, 'observations are no facts');
+  held.registry.propose({ kind: 'weight', id: 'a', weight: 9 }, 'waits');
+  assert.equal(held.registry.digest(), digest, 'what waits is no fact yet');
+  held.settle();
+  await next({ kind: 'drain', id: 'a', by: 'operator', timeoutMs: 0, afterwards: 'stay' });
+  await next({ kind: 'drained', id: 'a' });
+  await next({ kind: 'undrain', id: 'a' });
+  await next(claim('s', { standby: true }));
+  await next({ kind: 'activate', id: 's', failure: 'f' });
+  await next({ kind: 'remove', id: 's' });
+  await next({ kind: 'unclaim', source: 'stream', id: 'a', how: 'lost' });
+});
+
+test('ids that JavaScript has names for are ids like others', async () => {
+  const held = new Held();
+  for (const id of ['__proto__', 'constructor', 'toString', '']) {
+    await done(held, claim(id, { labels: { ['__proto__']: 'x', constructor: 'y' } }));
+    assert.equal(held.registry.get(id)?.state, 'WARMING');
+  }
+  assert.equal([...held.registry.list()].length, 4);
+});
+
+test('what operators said of ids that are gone is kept up to a limit, the oldest forgotten first', async () => {
+  const held = new Held();
+  const limit = REGISTRY_LIMITS.operatorsWords;
+  for (let i = 0; i <= limit; i++) {
+    held.registry.propose(claim(`s${i}`), 'test');
+    held.registry.propose({ kind: 'remove', id: `s${i}` }, 'test');
+    held.registry.propose({ kind: 'unclaim', source: 'stream', id: `s${i}`, how: 'left' }, 'test');
+    held.settle();
+  }
+  assert.equal((await done(held, claim('s0'))).applied, true, 'forgotten');
+  assert.equal((await done(held, claim('s1'))).applied, false);
+  assert.equal((await done(held, claim(`s${limit}`))).applied, false);
+});
+
+test('an own proposal that waits on a removal which is forgotten by then is applied anew', () => {
+  const held = new Held();
+  const gone = (id: string, at: number) => {
+    const bodies: Body[] = [
+      claim(id),
+      { kind: 'remove', id },
+      { kind: 'unclaim', source: 'stream', id, how: 'left' },
+    ];
+    for (const [i, body] of bodies.entries()) {
+      held.entries.push({ position: held.entries.length + 1, proposal: foreign(body, at * 3 + i) });
+    }
+  };
+  for (let i = 0; i < REGISTRY_LIMITS.operatorsWords; i++) gone(`s${i}`, i);
+  held.takeIn();
+  held.registry.propose(claim('s0'), 'test');
+  assert.equal(held.registry.get('s0'), undefined);
+  const heard: string[] = [];
+  held.registry.onChange((id, _before, after) => heard.push(`${id} ${after?.state}`));
+  gone('one more', REGISTRY_LIMITS.operatorsWords);
+  held.takeIn();
+  assert.equal(held.registry.get('s0')?.state, 'WARMING');
+  assert.deepEqual(heard, ['one more WARMING', 'one more undefined', 's0 WARMING']);
+});
+
+test('claims and observations of one server, answers and waiting proposals have limits', async () => {
+  const held = new Held();
+  const { originsPerServer, answers, pending } = REGISTRY_LIMITS;
+  let n = 0;
+  const take = (body: Body, origin: string) => {
+    n += 1;
+    held.entries.push({ position: n, proposal: foreign(body, n, { origin }) });
+    held.takeIn();
+  };
+  for (let i = 0; i < originsPerServer; i++) take(claim('a'), `lb-${i + 10}`);
+  take(claim('a', { zone: 'new' }), 'lb-one-more');
+  assert.equal(held.registry.get('a')?.spec.zone, '', 'refused');
+  take(claim('a', { zone: 'new' }), 'lb-10');
+  assert.equal(held.registry.get('a')?.spec.zone, 'new', 'who has one may renew it');
+  const eject: Body = { kind: 'observe', id: 'a', observation: { phase: 'ejected', healthy: false } };
+  for (let i = 0; i <= originsPerServer; i++) take(eject, `eye-${i}`);
+  assert.equal(held.registry.get('a')?.advice?.length, originsPerServer);
+  assert.equal(held.registry.get('a')?.advice?.[0]?.instanceId, 'eye-1');
+
+  for (let i = 0; i <= answers; i++) {
+    take(claim(`s${i}`, { standby: true }), 'lb-2');
+    take({ kind: 'activate', id: `s${i}`, failure: `f${i}` }, 'lb-2');
+  }
+  const unanswered = async (failure: string) => {
+    const one = new Held('lb-1', held.entries.slice());
+    one.takeIn();
+    const settled = one.registry.propose(eject, 'test', [{ kind: 'unanswered', failure }]);
+    one.settle();
+    return (await settled).applied;
+  };
+  assert.equal(await unanswered('f0'), true);
+  assert.equal(await unanswered('f1'), false);
+
+  const full = new Held();
+  const weigh: Body = { kind: 'weight', id: 'nobody', weight: 1 };
+  for (let i = 0; i < pending; i++) full.registry.propose(weigh, 'test');
+  await assert.rejects(full.registry.propose(weigh, 'test'), /the log has not taken the last 65536 changes/);
+  assert.equal(full.waiting.length, pending);
+});
