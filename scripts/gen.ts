@@ -2,7 +2,13 @@
 import { spawnSync } from 'node:child_process';
 import { digest, pinnedEnv, ROOT, unlessDone } from './lib/project.ts';
 
-const inputs = ['proto', 'buf.yaml', 'buf.gen.yaml', 'node_modules/ts-proto/package.json'];
+const inputs = [
+  'proto',
+  'buf.yaml',
+  'buf.gen.yaml',
+  'scripts/protoc-gen-descriptors.ts',
+  'node_modules/ts-proto/package.json',
+];
 unlessDone('gen', digest(inputs), 'src/gen', () => {
   console.log('gen: proto/ -> src/gen/');
   const { status } = spawnSync('buf', ['generate'], { cwd: ROOT, env: pinnedEnv(), stdio: 'inherit' });
