@@ -6,7 +6,7 @@ import { systemClock } from '../control/clock.ts';
 import { type Control, startControl } from '../control/control.ts';
 import { ANY_SERVICE } from '../core/core.ts';
 import type { RegistryEvent } from '../core/events.ts';
-import { MESH_LIMITS } from '../core/limits.ts';
+import { MESH_LIMITS, PROCESS_LIMITS } from '../core/limits.ts';
 import { Mesh, type PoolSettings } from '../core/mesh.ts';
 import { LogLink } from '../state/follow.ts';
 import { MemoryLog } from '../state/memory-log.ts';
@@ -73,7 +73,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
       },
       close: async () => {
         await admin.close();
-        await shut(CONTROL_GRACE_MS);
+        await shut(PROCESS_LIMITS.closeGraceMs);
       },
     };
   } catch (error) {

@@ -33,6 +33,11 @@ export const MESH_LIMITS = {
   tickMs: 50,
 } as const;
 
+export const PROCESS_LIMITS = {
+  /** What open calls of the control API get to end at a graceful end, ms: half of a pod's usual grace. */
+  closeGraceMs: 15_000,
+} as const;
+
 export const POOL_LIMITS = {
   /** Members whose scores one tick computes anew: below 1 ms, so that no call waits for a sweep. */
   sweepMembers: 4_096,
@@ -135,6 +140,13 @@ export const CONTROL = {
   clientIdBytes: 256,
   /** A drain longer than a day is a server that should be removed. */
   drainMs: 24 * 3_600_000,
+
+  /** After a start, backends of a recovered list have this long to report again: their back-off ends at 20 s. */
+  recoveryGraceMs: 30_000,
+  /** A port that neither takes nor refuses a connection by then tells nothing. */
+  probeTimeoutMs: 200,
+  /** A newcomer under an id that is in use waits this long for the older stream to answer a PING. */
+  pingMs: 3_000,
 
   /** Watches open at once: each may have one chunk on its way. */
   watchers: 10_000,

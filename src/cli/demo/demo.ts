@@ -4,7 +4,7 @@ import { loadConfig } from '../../config/config.ts';
 import type { RegistryEvent } from '../../core/events.ts';
 import { createLogger } from '../../telemetry/telemetry.ts';
 import type { Io } from '../cli.ts';
-import { type Balancer, startBalancer } from '../compose.ts';
+import { type Balancer, compose } from '../compose.ts';
 import { type OutputFormat, printJson } from '../options.ts';
 import { formatLatency } from '../render/format.ts';
 import { clean, paintFor } from '../render/style.ts';
@@ -82,11 +82,11 @@ class Demo {
     this.balancer = balancer;
     balancer.mesh.registry.onEvent(event => this.note(describe(event)));
     for (const { id, serviceMs, standby } of SERVERS) {
-      const settings = { id, balancer: balancer.control, serviceMs, slots: SLOTS, standby };
+      const settings = { id, balancer: balancer.addresses.control, serviceMs, slots: SLOTS, standby };
       this.backends.push(new DemoBackend(settings, (name, signal) => this.ended(name, signal)));
     }
     await Promise.all([this.callers.start(), ...this.backends.map(backend => backend.start())]);
-    this.callers.route({ via: 'lookaside', balancer: balancer.control });
+    this.callers.route({ via: 'lookaside', balancer: balancer.addresses.control });
     await sleep(SETTLE_MS / 3);
     this.begun = performance.now();
     this.callers.rate(this.rate);
@@ -111,7 +111,7 @@ class Demo {
     this.stopping = true;
     await this.callers.stop();
     await Promise.all(this.backends.map(backend => backend.stop('SIGKILL')));
-    await this.balancer?.close(0);
+    await this.balancer?.close();
   }
 
   /** The default port where it is free, so that other commands find the balancer without a flag. */
@@ -125,7 +125,7 @@ class Demo {
         output: this.io.stderr,
         colours: false,
       });
-      return startBalancer(config, logger);
+      return compose(config, { logger });
     };
     if (this.flags.control !== undefined) return begin(this.flags.control);
     try {
@@ -197,7 +197,7 @@ class Demo {
     });
     for (const signal of signals) process.on(signal, leave);
     const quiet = this.flags.output === 'json';
-    if (!quiet) this.io.stdout.write(`balancer at ${this.balancer?.control}; Ctrl-C ends\n`);
+    if (!quiet) this.io.stdout.write(`balancer at ${this.balancer?.addresses.control}; Ctrl-C ends\n`);
     const timer = setInterval(() => {
       if (!quiet) this.io.stdout.write(`${this.line()}\n`);
     }, 1_000);
@@ -239,7 +239,7 @@ class Demo {
       };
     });
     return {
-      control: this.balancer?.control ?? '',
+      control: this.balancer?.addresses.control ?? '',
       seconds: (now - this.begun) / 1000,
       rate: this.rate,
       arity: heap?.arity ?? 4,
