@@ -20,6 +20,10 @@ const PROVIDERS = { standby: 'activates a standby of the pool' } as const;
 
 const LOG_LEVELS = { debug: '', info: '', warn: '', error: '' } as const;
 
+// What is checked already, so that a file can be written for it, but does nothing yet.
+const NO_PROXY = 'this version has no proxy';
+const NO_CHECKS = 'this version does no active health checks';
+const NO_SCALING = 'this version activates standbys by hand only';
 const NO_TRACES = 'traces are not exported in this version';
 
 const tls = k.reserved({ about: 'TLS for this address.' });
@@ -55,6 +59,7 @@ const instance = k.section('This balancer, as others know it.', {
     proxy: z.optional(
       k.address({
         about: 'Proxy address that callers are told. The listening address where it is left out.',
+        inert: NO_PROXY,
       }),
     ),
   }),
@@ -62,11 +67,14 @@ const instance = k.section('This balancer, as others know it.', {
 
 const proxy = k.section('The transparent proxy for callers.', {
   listen: k
-    .address({ about: 'Where callers connect. Beyond loopback it needs `--insecure`.' }, { listen: true })
+    .address(
+      { about: 'Where callers connect. Beyond loopback it needs `--insecure`.', inert: NO_PROXY },
+      { listen: true },
+    )
     .prefault('127.0.0.1:4700'),
   maxConcurrentStreams: k
     .number(
-      { about: 'Open calls on one connection of a caller.' },
+      { about: 'Open calls on one connection of a caller.', inert: NO_PROXY },
       { integer: true, least: 1, most: 2 ** 31 - 1 },
     )
     .prefault(100),
@@ -95,7 +103,7 @@ const control = k.section('The control API: picks, load reports, operators.', {
     .prefault('10s'),
   allowBackends: k.list(
     k.cidr({ about: 'One block.' }),
-    { about: 'Networks that backends may register addresses from. Empty allows all.' },
+    { about: 'Networks that backends may register addresses from. Empty allows all.', live: true },
     most.networks,
   ),
   tls,
@@ -173,23 +181,29 @@ const pool = k.section('Settings of one pool.', {
 
 const health = k.section('When a backend counts as alive.', {
   check: k
-    .oneOf({ about: 'How backends without a load stream are checked.', live: true }, HEALTH_CHECKS)
+    .oneOf(
+      { about: 'How backends without a load stream are checked.', inert: NO_CHECKS, live: true },
+      HEALTH_CHECKS,
+    )
     .prefault('grpc'),
   interval: k
-    .duration({ about: 'Time between checks of one backend.', live: true }, UP_TO_HOUR)
+    .duration({ about: 'Time between checks of one backend.', inert: NO_CHECKS, live: true }, UP_TO_HOUR)
     .prefault('5s'),
   timeout: k
-    .duration({ about: 'A check without an answer for this long has failed.', live: true }, UP_TO_HOUR)
+    .duration(
+      { about: 'A check without an answer for this long has failed.', inert: NO_CHECKS, live: true },
+      UP_TO_HOUR,
+    )
     .prefault('1s'),
   unhealthyAfter: k
     .number(
-      { about: 'Failed checks in a row until a backend is ejected.', live: true },
+      { about: 'Failed checks in a row until a backend is ejected.', inert: NO_CHECKS, live: true },
       { integer: true, least: 1, most: 1_000 },
     )
     .prefault(3),
   healthyAfter: k
     .number(
-      { about: 'Good checks in a row until it is back.', live: true },
+      { about: 'Good checks in a row until it is back.', inert: NO_CHECKS, live: true },
       { integer: true, least: 1, most: 1_000 },
     )
     .prefault(2),
@@ -213,12 +227,17 @@ const health = k.section('When a backend counts as alive.', {
 
 const scaling = k.section('When more backends are wanted.', {
   threshold: k
-    .number({ about: "The pool's mean utilization above which more are wanted." }, { above: 0, most: 10 })
+    .number(
+      { about: "The pool's mean utilization above which more are wanted.", inert: NO_SCALING },
+      { above: 0, most: 10 },
+    )
     .prefault(0.8),
-  for: k.duration({ about: 'How long it must stay above.' }, UP_TO_DAY).prefault('10s'),
-  cooldown: k.duration({ about: 'Least time between two activations.' }, UP_TO_DAY).prefault('30s'),
+  for: k.duration({ about: 'How long it must stay above.', inert: NO_SCALING }, UP_TO_DAY).prefault('10s'),
+  cooldown: k
+    .duration({ about: 'Least time between two activations.', inert: NO_SCALING }, UP_TO_DAY)
+    .prefault('30s'),
   provider: k
-    .oneOf({ about: 'Where more come from.' }, PROVIDERS, ['command', 'kubernetes'])
+    .oneOf({ about: 'Where more come from.', inert: NO_SCALING }, PROVIDERS, ['command', 'kubernetes'])
     .prefault('standby'),
 });
 

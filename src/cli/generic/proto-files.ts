@@ -1,6 +1,6 @@
 /** Types from `.proto` files. */
 
-import type { DescriptorProto, FileDescriptorProto } from '@bufbuild/protobuf/wkt';
+import type { FileDescriptorProto } from '@bufbuild/protobuf/wkt';
 import { loadSync } from '@grpc/proto-loader';
 import { CliError, Exit } from '../cli.ts';
 import { decodeFile } from './types.ts';
@@ -26,47 +26,10 @@ export function readProtoFiles(files: readonly string[], folders: readonly strin
     const hint = /ENOENT|no such file/i.test(text) ? '; name the folder of its imports with -I' : '';
     throw new CliError(`cannot read ${files.join(', ')}: ${text}${hint}`, Exit.USAGE, { cause: error });
   }
-  return withDependencies([...encoded.values()].map(decodeFile));
-}
-
-/**
- * The loader makes one file a package and leaves out what it imports, without which no registry can
- * resolve a type: the imports follow from the types that are named.
- */
-function withDependencies(files: FileDescriptorProto[]): FileDescriptorProto[] {
-  const homes = new Map<string, FileDescriptorProto>();
-  for (const [index, file] of files.entries()) {
+  // One file a package, whose names need not differ.
+  return [...encoded.values()].map((bytes, index) => {
+    const file = decodeFile(bytes);
     file.name = `${index}-${file.package}.proto`;
-    const lead = file.package === '' ? '' : `.${file.package}`;
-    const enter = (message: DescriptorProto, parent: string): void => {
-      const name = `${parent}.${message.name}`;
-      homes.set(name, file);
-      for (const nested of message.nestedType) enter(nested, name);
-      for (const type of message.enumType) homes.set(`${name}.${type.name}`, file);
-    };
-    for (const message of file.messageType) enter(message, lead);
-    for (const type of file.enumType) homes.set(`${lead}.${type.name}`, file);
-  }
-  for (const file of files) {
-    const used = new Set<FileDescriptorProto>();
-    for (const name of namesUsed(file)) {
-      const home = homes.get(name);
-      if (home !== undefined && home !== file) used.add(home);
-    }
-    file.dependency = [...used].map(each => each.name);
-  }
-  return files;
-}
-
-function* namesUsed(file: FileDescriptorProto): Iterable<string> {
-  for (const service of file.service) {
-    for (const method of service.method) yield* [method.inputType, method.outputType];
-  }
-  for (const field of file.extension) yield* [field.typeName, field.extendee];
-  for (const message of file.messageType) yield* namesUsedBy(message);
-}
-
-function* namesUsedBy(message: DescriptorProto): Iterable<string> {
-  for (const field of [...message.field, ...message.extension]) yield* [field.typeName, field.extendee];
-  for (const nested of message.nestedType) yield* namesUsedBy(nested);
+    return file;
+  });
 }

@@ -13,6 +13,7 @@ import {
 } from '@bufbuild/protobuf/wkt';
 import { closest } from '../../config/problem.ts';
 import { CliError, Exit } from '../cli.ts';
+import { linkFiles } from './link.ts';
 
 export interface MethodTypes {
   readonly method: DescMethod;
@@ -37,6 +38,7 @@ export function findMethod(
 ): MethodTypes {
   let registry: FileRegistry;
   try {
+    linkFiles(files);
     registry = createFileRegistry(create(FileDescriptorSetSchema, { file: importedFirst(files) }));
   } catch (error) {
     throw new CliError(
