@@ -161,7 +161,7 @@ export class Registry {
       this.#seen.settleFirst();
       if (forgotten.length > 0) this.#noteChanges(this.#seen.rebase(forgotten, before));
     } else {
-      this.#noteChanges(this.#seen.rebase([...keys, ...forgotten], before, own ? proposal.n : undefined));
+      this.#noteChanges(this.#seen.rebase(keys, before, own ? proposal.n : undefined));
     }
     this.#noteEvents(entry, verdict, before);
     if (own) {

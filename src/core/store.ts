@@ -24,7 +24,7 @@ export const keyOf = {
 interface Changes {
   /** What each record was before, of those that were put. */
   readonly before: ReadonlyMap<string, ServerRecord | undefined>;
-  /** Keys of all that was written, but for the answers that `trim` forgot. */
+  /** Keys of all that was written. */
   readonly keys: ReadonlySet<string>;
 }
 
@@ -93,6 +93,7 @@ export class RecordStore implements Store {
     for (const failure of this.#answers.keys()) {
       if (this.#answers.size <= REGISTRY_LIMITS.answers) break;
       this.#answers.delete(failure);
+      this.#keys.add(keyOf.answer(failure));
       forgotten.push(keyOf.answer(failure));
     }
     return forgotten;

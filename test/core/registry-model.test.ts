@@ -135,7 +135,7 @@ class Watched extends Held {
     const place = Math.min(at, this.waiting.length - 1);
     const proposal = this.waiting[place];
     if (action === 'propose') {
-      const promise = this.registry.propose(body, `cause ${this.id} ${this.outcomes.length}`, preconditions);
+      const promise = this.registry.propose(body, `cause ${this.outcomes.length % 2}`, preconditions);
       const made = this.waiting.at(-1);
       assert(made);
       this.pending.push(made);
@@ -161,6 +161,7 @@ class Watched extends Held {
   }
 
   check(): void {
+    if (this.thrown.length > 0) throw this.thrown[0];
     const entries = this.entries.slice(0, this.registry.position);
     const expected = sorted(viewsFromNothing(this.id, entries, this.pending));
     assert.deepEqual(sorted(byId(this.registry.list())), expected, 'the list');

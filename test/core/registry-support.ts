@@ -83,6 +83,8 @@ export class Held {
   /** Proposals that have no position yet, in order. */
   waiting: Proposal[] = [];
   readonly entries: Entry[];
+  /** What listeners threw, assertions among it: the registry itself lets nothing through. */
+  readonly thrown: unknown[] = [];
   #time = 1_000_000;
 
   constructor(instanceId = 'lb-1', entries: Entry[] = [], options: Partial<RegistryOptions> = {}) {
@@ -95,6 +97,7 @@ export class Held {
         this.#time += 1000;
         return this.#time;
       },
+      onError: error => this.thrown.push(error),
       ...options,
     });
   }

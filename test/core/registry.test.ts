@@ -88,6 +88,39 @@ test('a set replaces what the source claimed from this origin, and nothing else'
   assert.deepEqual(ids(), ['b', 'by stream', 'c', 'of two'], 'the claim that was there at the removal');
 });
 
+test('a drained server’s claims leave: the stream of each instance in its time, what scaling started at once', async () => {
+  const entries: Held['entries'] = [];
+  const one = new Held('lb-1', entries);
+  const two = new Held('lb-2', entries);
+  const drain = (by: 'backend' | 'scaling'): Body => ({
+    kind: 'drain',
+    id: 'a',
+    by,
+    timeoutMs: 1000,
+    afterwards: 'remove',
+  });
+  await done(one, claim('a'));
+  await done(two, claim('a'));
+  await done(one, drain('backend'), 'SIGTERM');
+  await done(one, { kind: 'drained', id: 'a' }, 'empty on lb-1');
+  assert.equal(one.registry.get('a')?.state, 'DRAINING', 'lb-2 may have calls there still');
+  assert.equal(one.registry.get('a')?.cause, 'empty on lb-1; stream still claims it');
+  assert.match((await done(one, { kind: 'drained', id: 'a' })).why, /known to be empty/);
+  two.takeIn();
+  await done(two, { kind: 'drained', id: 'a' }, 'empty on lb-2');
+  assert.equal(two.registry.get('a'), undefined);
+
+  one.takeIn();
+  await done(one, claim('a'));
+  two.takeIn();
+  await done(two, claim('a'));
+  await done(two, { kind: 'claim', source: 'command', spec: server('a') });
+  await done(two, drain('scaling'), 'too many');
+  one.takeIn();
+  await done(one, { kind: 'drained', id: 'a' });
+  assert.equal(one.registry.get('a'), undefined, 'claims by stream and by command, of both');
+});
+
 test('an operator’s weight stays for a server that comes back', async () => {
   const held = new Held();
   await done(held, claim('a'));
@@ -439,8 +472,13 @@ test('the digest tells every fact apart, and nothing else', async () => {
     await next(claim('a', properties));
   }
   const digest = held.registry.digest();
-  await done(held, claim('a', { labels: { b: '2', a: '1' } }));
-  assert.equal(held.registry.digest(), digest, 'labels have no order');
+  const otherwise = new Held();
+  for (const { body } of held.entries.map(e => e.proposal)) {
+    if (body.kind !== 'claim') continue;
+    const labels = Object.fromEntries(Object.entries(body.spec.labels).reverse());
+    await done(otherwise, { ...body, spec: { ...body.spec, labels } });
+  }
+  assert.equal(otherwise.registry.digest(), digest, 'labels have no order');
   await done(held, { kind: 'observe', id: 'a', observation: { phase: 'active', healthy: true } });
   assert.equal(held.registry.digest(), digest, 'observations are no facts');
   held.registry.propose({ kind: 'weight', id: 'a', weight: 9 }, 'waits');
@@ -478,28 +516,52 @@ test('what operators said of ids that are gone is kept up to a limit, the oldest
   assert.equal((await done(held, claim(`s${limit}`))).applied, false);
 });
 
-test('an own proposal that waits on a removal which is forgotten by then is applied anew', () => {
+test('an own proposal that waits on what is forgotten by then is applied anew', () => {
+  const words = REGISTRY_LIMITS.operatorsWords;
+  const gone = (id: string): Body[] => [
+    claim(id),
+    { kind: 'remove', id },
+    { kind: 'unclaim', source: 'stream', id, how: 'left' },
+  ];
+  for (const own of [false, true]) {
+    const held = new Held();
+    const heard: string[] = [];
+    const take = (bodies: Body[]) => {
+      for (const body of bodies) {
+        const position = held.entries.length + 1;
+        held.entries.push({ position, proposal: foreign(body, position) });
+      }
+      held.takeIn();
+    };
+    for (let i = 0; i < words; i++) take(gone(`s${i}`));
+    if (own) for (const body of gone('one more')) held.registry.propose(body, 'test');
+    held.registry.propose(claim('s0'), 'test');
+    assert.equal(held.registry.get('s0'), undefined);
+    held.registry.onChange((id, _before, after) => heard.push(`${id} ${after?.state}`));
+    if (own) for (let i = 0; i < 3; i++) held.order();
+    if (own) held.takeIn();
+    else take(gone('one more'));
+    assert.equal(held.registry.get('s0')?.state, 'WARMING');
+    assert.equal(heard.at(-1), 's0 WARMING');
+  }
+
   const held = new Held();
-  const gone = (id: string, at: number) => {
-    const bodies: Body[] = [
-      claim(id),
-      { kind: 'remove', id },
-      { kind: 'unclaim', source: 'stream', id, how: 'left' },
-    ];
-    for (const [i, body] of bodies.entries()) {
-      held.entries.push({ position: held.entries.length + 1, proposal: foreign(body, at * 3 + i) });
+  const answer = (i: number): void => {
+    for (const body of [
+      claim(`s${i}`, { standby: true }),
+      { kind: 'activate', id: `s${i}`, failure: `f${i}` },
+    ] satisfies Body[]) {
+      const position = held.entries.length + 1;
+      held.entries.push({ position, proposal: foreign(body, position) });
     }
+    held.takeIn();
   };
-  for (let i = 0; i < REGISTRY_LIMITS.operatorsWords; i++) gone(`s${i}`, i);
-  held.takeIn();
-  held.registry.propose(claim('s0'), 'test');
-  assert.equal(held.registry.get('s0'), undefined);
-  const heard: string[] = [];
-  held.registry.onChange((id, _before, after) => heard.push(`${id} ${after?.state}`));
-  gone('one more', REGISTRY_LIMITS.operatorsWords);
-  held.takeIn();
-  assert.equal(held.registry.get('s0')?.state, 'WARMING');
-  assert.deepEqual(heard, ['one more WARMING', 'one more undefined', 's0 WARMING']);
+  for (let i = 0; i < REGISTRY_LIMITS.answers; i++) answer(i);
+  held.registry.propose(claim('spare', { standby: true }), 'test');
+  held.registry.propose({ kind: 'activate', id: 'spare', failure: 'f0' }, 'test');
+  assert.equal(held.registry.get('spare')?.state, 'STANDBY');
+  answer(REGISTRY_LIMITS.answers);
+  assert.equal(held.registry.get('spare')?.state, 'WARMING');
 });
 
 test('claims and observations of one server, answers and waiting proposals have limits', async () => {

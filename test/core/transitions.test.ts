@@ -150,6 +150,7 @@ const TABLE: readonly (readonly [string, readonly Body[], Body, State | 'same'])
   ['lost, registers', lost, claim('stream'), 'WARMING'],
   ['lost, claimed by config', lost, claim('config'), 'WARMING'],
   ['lost, seen active', lost, observe('active'), 'EJECTED'],
+  ['lost, seen ejected', lost, observe('ejected'), 'EJECTED'],
   ['lost, forget', lost, only('forget'), 'gone'],
   ['lost, remove', lost, only('remove'), 'gone'],
   ['lost, unclaim', lost, unclaim('left'), 'same'],
@@ -318,6 +319,7 @@ test('no script brings about another change of state, and every one of them come
     }
     for (const one of instances) one.settle();
     for (const one of instances) one.takeIn();
+    for (const { thrown } of instances) if (thrown.length > 0) throw thrown[0];
   }
   for (const [from, allowed] of Object.entries(ALLOWED)) {
     assert.deepEqual([...(found.get(from as State) ?? [])].sort(), [...allowed].sort(), from);

@@ -50,11 +50,16 @@ test('followers that append, end or throw in their call disturb neither the orde
     two.push(position);
     throw new Error(`at ${position}`);
   });
-  const end = log.follow(0, () => end());
+  let calls = 0;
+  const end = log.follow(0, () => {
+    calls += 1;
+    end();
+  });
   await log.append(proposal(1));
   assert.deepEqual(one, [1, 2, 3, 4]);
   assert.deepEqual(two, [1, 2, 3, 4]);
   assert.equal(errors.length, 4);
+  assert.equal(calls, 1, 'three more were waiting for it');
 });
 
 test('old entries are let go, but none that a follower has not had', async () => {
