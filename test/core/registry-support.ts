@@ -1,10 +1,10 @@
 /** What the tests of the registry share: servers, a store without cleverness, and a log that can be held up. */
 import type { ServerSpec, ServerView } from '../../src/core/core.ts';
 import { viewOf } from '../../src/core/effective.ts';
-import type { Entry, Proposal } from '../../src/core/entries.ts';
+import type { Body, Entry, Precondition, Proposal } from '../../src/core/entries.ts';
 import { apply } from '../../src/core/fold.ts';
 import { claimantOf, type ServerRecord } from '../../src/core/record.ts';
-import { Registry, type RegistryOptions } from '../../src/core/registry.ts';
+import { Registry, type RegistryOptions, type Settled } from '../../src/core/registry.ts';
 import type { Store } from '../../src/core/store.ts';
 
 export function server(id: string, properties: Partial<ServerSpec> = {}): ServerSpec {
@@ -119,4 +119,26 @@ export class Held {
     while (this.waiting.length > 0) this.order();
     this.takeIn();
   }
+}
+
+/** A registration by stream. */
+export function claim(id: string, properties: Partial<ServerSpec> = {}): Body {
+  return { kind: 'claim', source: 'stream', spec: server(id, properties) };
+}
+
+/** Proposes, has it ordered and taken in, and tells what became of it. */
+export async function done(
+  held: Held,
+  body: Body,
+  cause = 'test',
+  preconditions: Precondition[] = [],
+): Promise<Settled> {
+  const settled = held.registry.propose(body, cause, preconditions);
+  held.settle();
+  return settled;
+}
+
+/** What another instance proposes. */
+export function foreign(body: Body, n: number, properties: Partial<Proposal> = {}): Proposal {
+  return { origin: 'lb-2', epoch: 1, n, time: 5, cause: 'foreign', body, ...properties };
 }
