@@ -62,16 +62,3 @@ export function openControl(options: ControlOptions): Control {
     close: () => channel.close(),
   };
 }
-
-/** Runs `work` with a client that is closed in any case. */
-export async function withControl<T>(
-  options: ControlOptions,
-  work: (control: Control) => Promise<T>,
-): Promise<T> {
-  const control = openControl(options);
-  try {
-    return await work(control);
-  } finally {
-    control.close();
-  }
-}

@@ -4,8 +4,8 @@ import type { Register } from '../cli.ts';
 import { renderBash } from '../completion/bash.ts';
 import { describeTree } from '../completion/describe.ts';
 import { renderZsh } from '../completion/zsh.ts';
-import { withControl } from '../control.ts';
 import { addControlOptions } from '../options.ts';
+import { withControl } from '../with-control.ts';
 import { servicesOf } from './heap.ts';
 import { listServers } from './servers.ts';
 

@@ -2,10 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { durationOf } from '../../grpc/duration.ts';
 import { CliError, type Io, type Register } from '../cli.ts';
-import { type Control, type ControlOptions, withControl } from '../control.ts';
+import type { Control, ControlOptions } from '../control.ts';
 import { addControlOptions, durationOption, type OutputFormat, outputOption, printJson } from '../options.ts';
 import { plural } from '../render/format.ts';
 import type { ServerView } from '../server-view.ts';
+import { withControl } from '../with-control.ts';
 import { listServers, printServer } from './servers.ts';
 
 const DEFAULT_DRAIN_MS = 30_000;

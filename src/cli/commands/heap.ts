@@ -1,11 +1,12 @@
 /** `heapmesh heap`. */
 import { Option } from 'commander';
 import { CliError, Exit, type Register } from '../cli.ts';
-import { type Control, type ControlOptions, withControl } from '../control.ts';
+import type { Control, ControlOptions } from '../control.ts';
 import { addControlOptions, type OutputFormat, outputOption, printJson, readCount } from '../options.ts';
 import { type HeapDrawing, renderHeap } from '../render/heap.ts';
 import { paintFor } from '../render/style.ts';
 import { isPickable, type ServerView, STATES } from '../server-view.ts';
+import { withControl } from '../with-control.ts';
 import { listServers } from './servers.ts';
 
 interface HeapOptions extends ControlOptions {

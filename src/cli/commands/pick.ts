@@ -4,13 +4,14 @@ import type { PickServerResponse } from '../../gen/heapmesh/v1/lookaside.ts';
 import { durationOf } from '../../grpc/duration.ts';
 import { Status } from '../../grpc/status.ts';
 import type { Io, Register } from '../cli.ts';
-import { type Control, type ControlOptions, withControl } from '../control.ts';
+import type { Control, ControlOptions } from '../control.ts';
 import { addControlOptions, type OutputFormat, outputOption, printJson, readCount } from '../options.ts';
 import { renderBar } from '../render/bar.ts';
 import { formatNumber, formatPercent, plural } from '../render/format.ts';
 import { clean, type Paint, paintFor } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
 import { stateName } from '../server-view.ts';
+import { withControl } from '../with-control.ts';
 
 /** A command line is no load generator; leases of all picks are open at once. */
 const MOST_PICKS = 10_000;

@@ -1,25 +1,7 @@
 /** `heapmesh serve`. */
-import { hostname } from 'node:os';
-import { type Config, ConfigError, type Flags, type Loaded, loadConfig } from '../../config/config.ts';
-import { diff } from '../../config/diff.ts';
-import { renderProblem } from '../../config/problem.ts';
-import { watchConfig } from '../../config/watch.ts';
-import { createLogger, type Logger } from '../../telemetry/telemetry.ts';
-import { CliError, Exit, type Io, QuietExit, type Register } from '../cli.ts';
-import { collect, type OutputFormat, outputOption, printJson } from '../options.ts';
-import { paintFor, plain } from '../render/style.ts';
-import type { Running } from '../running.ts';
-import { printProblems, printWarnings, readConfigFile } from './check.ts';
-
-interface ServeOptions {
-  readonly config?: string;
-  readonly proxy?: string;
-  readonly control?: string;
-  readonly admin?: string;
-  readonly server?: string[];
-  readonly insecure?: boolean;
-  readonly output: OutputFormat;
-}
+import type { Register } from '../cli.ts';
+import { collect, outputOption } from '../options.ts';
+import type { ServeOptions } from '../serve.ts';
 
 export const register: Register = (program, io) => {
   program
@@ -55,145 +37,9 @@ Examples:
   heapmesh serve --config heapmesh.yaml
   heapmesh serve --control 0.0.0.0:4701 --insecure`,
     )
-    .action((options: ServeOptions) => serve(options, io));
+    .action(async (options: ServeOptions) => {
+      // Only here: no other command needs the whole balancer.
+      const { serve } = await import('../serve.ts');
+      await serve(options, io);
+    });
 };
-
-async function serve(options: ServeOptions, io: Io): Promise<void> {
-  const flags: Flags = {
-    proxy: options.proxy,
-    control: options.control,
-    admin: options.admin,
-    servers: options.server ?? [],
-    insecure: options.insecure === true,
-  };
-  const load = (): Loaded => {
-    const text = options.config === undefined ? '' : readConfigFile(options.config);
-    return loadConfig(text, { file: options.config ?? '(no file)', hostname: hostname(), flags });
-  };
-  let loaded: Loaded;
-  try {
-    loaded = load();
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    printProblems(io, error);
-    throw new QuietExit(Exit.USAGE);
-  }
-  printWarnings(io, loaded.warnings);
-  const { config } = loaded;
-  const logger = createLogger({
-    level: config.telemetry.logs.level,
-    instance: config.instance.id,
-    output: io.stderr,
-    colours: paintFor(io.stderr, io.env) !== plain,
-  });
-
-  // Before anything listens: a signal in between must not leave a half-started process behind.
-  const ending = untilSignal(logger);
-  const running = await start(config, logger);
-  announce(io, config, running, options.output);
-
-  const reload = reloader(load, config, running, logger);
-  const { config: file } = options;
-  const stopWatching =
-    file === undefined || file === '-'
-      ? ignoreHangups(logger)
-      : watchConfig(file, reload, {
-          onError: error =>
-            logger.warn(`cannot watch ${file}; SIGHUP still reloads it`, { error: error.message }),
-        });
-  const signal = await ending;
-  logger.info(`${signal}: ends`);
-  stopWatching();
-  await running.close();
-}
-
-async function start(config: Config, logger: Logger): Promise<Running> {
-  try {
-    // Only here: no other command needs the whole balancer.
-    const { compose } = await import('../compose.ts');
-    return await compose(config, { logger });
-  } catch (error) {
-    const { code, syscall, address, port } = error as NodeJS.ErrnoException & {
-      address?: string;
-      port?: number;
-    };
-    if (syscall !== 'listen' && syscall !== 'bind' && code !== 'EADDRINUSE') throw error;
-    const where = address === undefined ? '' : ` on ${address}:${port}`;
-    const why =
-      code === 'EADDRINUSE'
-        ? 'another program listens there; end it, or choose another address with --proxy, --control or --admin'
-        : (error as Error).message;
-    throw new CliError(`cannot listen${where}: ${why}`, Exit.FAILURE, { cause: error });
-  }
-}
-
-function announce(io: Io, config: Config, running: Running, output: OutputFormat): void {
-  const { proxy, control, admin } = running.addresses;
-  if (output === 'json') {
-    printJson(io, { ready: true, instance: config.instance.id, proxy, control, admin });
-    return;
-  }
-  const paint = paintFor(io.stdout, io.env);
-  const lines = [
-    `${paint('bold', 'heapmesh')} ${config.instance.id} is ready`,
-    ...(proxy === undefined ? [] : [`  proxy    ${proxy}`]),
-    `  control  ${control}   (heapmesh top --control ${control})`,
-    ...(admin === undefined ? [] : [`  admin    http://${admin}/readyz`]),
-  ];
-  io.stdout.write(`${lines.join('\n')}\n`);
-}
-
-/** Takes over a changed file; one that is wrong changes nothing. */
-function reloader(load: () => Loaded, first: Config, running: Running, logger: Logger) {
-  let inForce = first;
-  let queue = Promise.resolve();
-  const reload = async (why: string) => {
-    try {
-      const { config: next, warnings } = load();
-      for (const warning of warnings) logger.warn(renderProblem(warning));
-      const { config, live, restart } = diff(inForce, next);
-      for (const { key } of restart) logger.warn(`${key} takes effect at the next start`, { why });
-      if (live.length === 0) {
-        logger.info('configuration read: nothing to take over', { why });
-        return;
-      }
-      await running.apply(config);
-      logger.setLevel(config.telemetry.logs.level);
-      inForce = config;
-      logger.info('configuration taken over', { why, keys: live.map(change => change.key) });
-    } catch (error) {
-      const problems =
-        error instanceof ConfigError ? error.problems.map(renderProblem) : [(error as Error).message];
-      for (const problem of problems) logger.error(problem);
-      logger.error('the configuration before stays in force', { why });
-    }
-  };
-  // One after the other, or an older file could win.
-  return (why: string) => {
-    queue = queue.then(() => reload(why));
-  };
-}
-
-/** Without a file there is nothing to read again, and the signal's default would end the process. */
-function ignoreHangups(logger: Logger): () => void {
-  const onHangup = () => logger.info('SIGHUP: there is no configuration file to read again');
-  process.on('SIGHUP', onHangup);
-  return () => process.off('SIGHUP', onHangup);
-}
-
-/** The first signal asks for a graceful end; a second one does not wait for it. */
-function untilSignal(logger: Logger): Promise<NodeJS.Signals> {
-  return new Promise(resolve => {
-    let asked = false;
-    const onSignal = (signal: NodeJS.Signals) => {
-      if (asked) {
-        logger.warn(`${signal} again: ends at once`);
-        process.exit(Exit.FAILURE);
-      }
-      asked = true;
-      resolve(signal);
-    };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
-  });
-}

@@ -1,10 +1,10 @@
 /** `heapmesh servers`: list, add, remove, weight, undrain, activate. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { closest } from '../../config/problem.ts';
+import { closest } from '../../config/closest.ts';
 import type { ServerStatus } from '../../gen/heapmesh/v1/admin.ts';
 import { durationOf } from '../../grpc/duration.ts';
 import { CliError, Exit, type Io, type Register } from '../cli.ts';
-import { type Control, type ControlOptions, withControl } from '../control.ts';
+import type { Control, ControlOptions } from '../control.ts';
 import {
   addControlOptions,
   collectPairs,
@@ -27,6 +27,7 @@ import {
   stateValue,
   viewServer,
 } from '../server-view.ts';
+import { withControl } from '../with-control.ts';
 
 type Common = ControlOptions & { readonly output: OutputFormat };
 

@@ -3,11 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { InvalidArgumentError, Option } from 'commander';
 import { formatDuration } from '../../config/units.ts';
 import { CliError, type Io, type Register } from '../cli.ts';
-import { type Control, type ControlOptions, withControl } from '../control.ts';
+import type { Control, ControlOptions } from '../control.ts';
 import { addControlOptions, type OutputFormat, outputOption, readDuration } from '../options.ts';
 import { paintFor } from '../render/style.ts';
 import { renderTop, type TopView } from '../render/top.ts';
 import { openScreen } from '../screen.ts';
+import { withControl } from '../with-control.ts';
 import { listServers } from './servers.ts';
 
 const DEFAULT_INTERVAL_MS = 1_000;

@@ -47,6 +47,7 @@ export async function invoke(client: Client, path: string, invocation: Invocatio
   const start = performance.now();
   const abort = () => call.cancel();
   signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
   let answers = 0;
   const ended = new Promise<StatusObject>(resolve => {
     call.on('metadata', received => invocation.onHeader(received));

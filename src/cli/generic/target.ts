@@ -3,7 +3,8 @@ import type { GetHeapResponse } from '../../gen/heapmesh/v1/admin.ts';
 import { durationOf, millisOf } from '../../grpc/duration.ts';
 import { Status } from '../../grpc/status.ts';
 import { CliError } from '../cli.ts';
-import { type Control, type ControlOptions, withControl } from '../control.ts';
+import type { Control, ControlOptions } from '../control.ts';
+import { withControl } from '../with-control.ts';
 import { explainPick, type PickQuestion } from './why.ts';
 
 export interface Target {

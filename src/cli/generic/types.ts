@@ -11,7 +11,7 @@ import {
   FileDescriptorProtoSchema,
   FileDescriptorSetSchema,
 } from '@bufbuild/protobuf/wkt';
-import { closest } from '../../config/problem.ts';
+import { closest } from '../../config/closest.ts';
 import { CliError, Exit } from '../cli.ts';
 import { linkFiles } from './link.ts';
 

@@ -1,0 +1,79 @@
+/** Runs the real command as a process. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { ROOT } from '../../scripts/lib/project.ts';
+import type { Ran } from './harness.ts';
+
+const MAIN = join(ROOT, 'src/cli/main.ts');
+
+export function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
+  return spawn(process.execPath, ['--conditions=heapmesh-source', MAIN, ...args], {
+    env: { ...process.env, NODE_NO_WARNINGS: '1', ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+}
+
+/** Runs to the end. */
+export async function command(
+  args: readonly string[],
+  options: { stdin?: string; env?: NodeJS.ProcessEnv } = {},
+): Promise<Ran> {
+  const child = start(args, options.env);
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.on('data', chunk => (stdout += chunk));
+  child.stderr?.on('data', chunk => (stderr += chunk));
+  child.stdin?.end(options.stdin ?? '');
+  const [code] = await once(child, 'close');
+  return { code: code ?? -1, stdout, stderr };
+}
+
+export interface Served {
+  readonly control: string;
+  readonly admin: string;
+  readonly child: ChildProcess;
+  /** Resolves with the first line of the log, past or to come, that matches. */
+  logged(pattern: RegExp): Promise<string>;
+  /** Ends it; its exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** Starts `heapmesh serve` on free ports; resolves when it is ready. */
+export async function serve(args: readonly string[] = []): Promise<Served> {
+  const child = start(['serve', '--control', '127.0.0.1:0', '--admin', '127.0.0.1:0', '-o', 'json', ...args]);
+  const log: string[] = [];
+  const waiting = new Set<() => void>();
+  if (child.stderr === null || child.stdout === null) throw new Error('no pipes');
+  createInterface(child.stderr).on('line', line => {
+    log.push(line);
+    for (const look of waiting) look();
+  });
+  const ended = once(child, 'exit');
+  const ready = once(createInterface(child.stdout), 'line');
+  const first = await Promise.race([ready, ended.then(() => undefined)]);
+  if (first === undefined) throw new Error(`serve ended: ${log.join('\n')}`);
+  const { control, admin } = JSON.parse(String(first[0]));
+  return {
+    control,
+    admin,
+    child,
+    logged: pattern =>
+      new Promise(resolve => {
+        const look = () => {
+          const line = log.find(each => pattern.test(each));
+          if (line === undefined) return;
+          waiting.delete(look);
+          resolve(line);
+        };
+        waiting.add(look);
+        look();
+      }),
+    async stop() {
+      child.kill('SIGTERM');
+      const [code] = await ended;
+      return code;
+    },
+  };
+}

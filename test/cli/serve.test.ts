@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { heapmesh } from './harness.ts';
+import { command, serve } from './process.ts';
+
+const idsOf = async (control: string): Promise<string[]> => {
+  const { stdout, stderr } = await heapmesh(['servers', '--control', control, '-o', 'json']);
+  assert.equal(stderr, '');
+  return JSON.parse(stdout).servers.map((server: { id: string }) => server.id);
+};
+
+test('serve: ready on free ports, knows its servers, ends with exit code 0', async () => {
+  const served = await serve([
+    '--server',
+    'a.B=127.0.0.1:1',
+    '--server',
+    'c.D=127.0.0.1:1',
+    '--server',
+    '127.0.0.1:2',
+  ]);
+  try {
+    assert.match(served.control, /^127\.0\.0\.1:[1-9]\d*$/);
+    assert.deepEqual(await idsOf(served.control), ['127.0.0.1:1', '127.0.0.1:2']);
+    assert.equal((await fetch(`http://${served.admin}/healthz`)).status, 200);
+    const taken = await command(['serve', '--control', served.control, '--admin', '127.0.0.1:0']);
+    assert.equal(taken.code, 1, taken.stderr);
+    assert.match(taken.stderr, /error: cannot listen on 127\.0\.0\.1:\d+: another program listens there/);
+    assert.equal(taken.stdout, '');
+  } finally {
+    assert.equal(await served.stop(), 0);
+  }
+});
+
+test('serve: what is wrong with flags and file is said before anything listens, with exit code 2', async context => {
+  const folder = await mkdtemp(join(tmpdir(), 'heapmesh-'));
+  context.after(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'mesh.yaml');
+  writeFileSync(file, 'control: { reportInterval: 5 }\nadmin: { listen: 0.0.0.0:4702 }\n');
+  const wrong = await command(['serve', '--config', file, '--server', 'x', '--control', '[::]:0']);
+  assert.equal(wrong.code, 2);
+  assert.equal(wrong.stdout, '');
+  const errors = wrong.stderr.trim().split('\n');
+  assert.equal(errors.length, 4, wrong.stderr);
+  assert.match(
+    errors[0] ?? '',
+    /^error: --control: control\.listen is '\[::\]:0', beyond loopback.*--insecure/,
+  );
+  assert.match(errors[1] ?? '', /^error: --server x: .*the port is missing/);
+  assert.match(errors[2] ?? '', /mesh\.yaml:1:28: control\.reportInterval is 5 \(it has no unit\)/);
+  assert.match(errors[3] ?? '', /mesh\.yaml:2:18: admin\.listen is '0\.0\.0\.0:4702', beyond loopback/);
+  assert.equal((await command(['serve', '--config', join(folder, 'none')])).code, 2);
+});
+
+test('serve: takes over a changed file and SIGHUP, keeps what it has where the file is wrong', async context => {
+  const folder = await mkdtemp(join(tmpdir(), 'heapmesh-'));
+  context.after(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'mesh.yaml');
+  writeFileSync(file, 'servers: [{ id: a, address: 127.0.0.1:1 }]');
+  const served = await serve(['--config', file]);
+  try {
+    assert.deepEqual(await idsOf(served.control), ['a']);
+
+    writeFileSync(
+      file,
+      'instance: { id: other }\nservers: [{ id: a, address: 127.0.0.1:1 }, { id: b, address: 127.0.0.1:2 }]',
+    );
+    await served.logged(/instance\.id takes effect at the next start/);
+    await served.logged(/configuration taken over.*servers/);
+    assert.deepEqual(await idsOf(served.control), ['a', 'b']);
+
+    writeFileSync(file, 'servers: [{ id: c, adress: 127.0.0.1:1 }]');
+    await served.logged(/servers\[0\]\.adress is no key; did you mean 'address'\?/);
+    await served.logged(/the configuration before stays in force/);
+    assert.deepEqual(await idsOf(served.control), ['a', 'b']);
+
+    writeFileSync(file, '# nothing\n');
+    await served.logged(/configuration taken over(?!.*"b")/);
+    served.child.kill('SIGHUP');
+    await served.logged(/configuration read: nothing to take over.*SIGHUP/);
+  } finally {
+    assert.equal(await served.stop(), 0);
+  }
+});
