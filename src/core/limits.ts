@@ -164,6 +164,12 @@ export const CONTROL = {
   eventBacklog: 1024,
   /** Questions to server reflection that wait because their asker does not read the answers. */
   reflectionBacklog: 64,
+  /** A report stream must begin with a registration within this. */
+  registrationMs: 10_000,
+  /** Changes of a registration on one stream: each is an entry of the log. */
+  registrationsPerStream: 1_000,
+  /** Messages to a backend that does not read them. */
+  reporterBacklog: 64,
   /** Backends that may have a report stream open. */
   reporters: 20_000,
 } as const;
@@ -281,6 +287,8 @@ export const HTTP2_LIMITS = {
   tinyData: { burst: 1000, perSecond: 100 },
   /** DATA shorter than this is such: a gRPC message begins with 5 octets, so that whole messages are no shorter. */
   tinyDataBytes: 5,
+  /** DATA of this length earns one that is shorter: windows leave remainders. */
+  fullDataBytes: 1024,
   /** Frames that are only ignored: of unknown types, or on streams that are over. Each stream earns some. */
   strays: { burst: 1000, perSecond: 100 },
   straysPerStream: 8,

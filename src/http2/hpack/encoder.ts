@@ -1,0 +1,313 @@
+/**
+ * HPACK encoder (RFC 7541 section 6), for messages that are passed on.
+ *
+ * What goes into the dynamic table is decided by what came: a field that its sender had in a table, or a whole
+ * list that comes again, is worth an entry once it was seen twice here; a literal is passed on as the literal
+ * that came, without decoding or coding its octets anew; a field that was never to be indexed stays so.
+ */
+import { HTTP2_LIMITS } from '../../core/limits.ts';
+import { FieldFlag, type HeaderList } from '../header-list.ts';
+import type { Output } from '../output.ts';
+import { DynamicTable, ENTRY_OVERHEAD } from './dynamic-table.ts';
+import { encodeHuffman, huffmanBytes } from './huffman.ts';
+import type { HeaderName } from './names.ts';
+import { STATIC_ENTRIES } from './static-table.ts';
+import { MAX_INTEGER_BYTES, writeInteger } from './strings.ts';
+
+const BUCKETS = 64;
+const NAMES = 64;
+/** Entries of the largest table: each counts 32 octets at least; 4096 / 32 is a power of two. */
+const MAX_ENTRIES = HTTP2_LIMITS.encoderTableBytes / ENTRY_OVERHEAD;
+const LISTS = HTTP2_LIMITS.blocksRemembered;
+
+/** Room for the pattern, index and lengths of a field, beside the octets of its name and value. */
+const FIELD_ROOM = 3 * MAX_INTEGER_BYTES;
+
+interface EncodedList {
+  readonly serial: number;
+  readonly epoch: number;
+  readonly bytes: Buffer;
+}
+
+/** What only an encoder that has inserted or repeated something needs: idle connections go without. */
+class EncoderMemory {
+  /** Newest insertion by bucket of its hash, and the one before it in its bucket, by place in the table. */
+  readonly buckets = new Float64Array(BUCKETS).fill(-1);
+  readonly next = new Float64Array(MAX_ENTRIES);
+  /** Hashes of fields that came once: the second time they get an entry. */
+  readonly seen = new Int32Array(BUCKETS);
+  /** Names that fields came with, and the insertion that has each; −1: seen once. */
+  readonly names: (HeaderName | undefined)[] = new Array(NAMES).fill(undefined);
+  readonly nameInsertions = new Float64Array(NAMES);
+  /** Remembered lists as they are encoded, and serials of those that came once. */
+  readonly lists: (EncodedList | undefined)[] = new Array(LISTS).fill(undefined);
+  readonly seenLists = new Int32Array(LISTS);
+}
+
+export class HpackEncoder {
+  readonly table: DynamicTable;
+  readonly #out: Output;
+  readonly #remember: boolean;
+  #memory: EncoderMemory | undefined;
+  #start = 0; // of the block, with its frame header, in the output
+  #lowest = Number.POSITIVE_INFINITY; // table size since the last block, where it changed
+  #ghost = 0;
+
+  /** @param remember whether remembered lists are kept as they are encoded */
+  constructor(out: Output, remember: boolean) {
+    this.#out = out;
+    this.#remember = remember;
+    this.table = new DynamicTable(HTTP2_LIMITS.encoderTableBytes);
+  }
+
+  /** The peer's SETTINGS_HEADER_TABLE_SIZE. We use no more than our own limit of it. */
+  tableSize(bytes: number): void {
+    const size = Math.min(bytes, HTTP2_LIMITS.encoderTableBytes);
+    if (size === this.table.maxBytes) return;
+    this.#lowest = Math.min(this.#lowest, size);
+    this.table.resize(size);
+  }
+
+  /** Begins a block behind so many octets that are left free for the frame header. */
+  begin(headerBytes: number): void {
+    const out = this.#out;
+    out.room(headerBytes + 2 * MAX_INTEGER_BYTES);
+    this.#start = out.position;
+    out.position += headerBytes;
+    this.table.beginBlock();
+    if (this.#lowest === Number.POSITIVE_INFINITY) return;
+    // RFC 7541 4.2: the smallest size that was set since the last block has to be signalled, then the last.
+    const size = this.table.maxBytes;
+    if (this.#lowest < size) out.position = writeInteger(out.buffer, out.position, 0x20, 0x1f, this.#lowest);
+    out.position = writeInteger(out.buffer, out.position, 0x20, 0x1f, size);
+    this.#lowest = Number.POSITIVE_INFINITY;
+  }
+
+  /** Ends the block. @returns where it begins in the output's buffer, with the room for its frame header */
+  end(): number {
+    return this.#start;
+  }
+
+  /** All fields of a list. */
+  list(list: HeaderList): void {
+    if (list.serial === 0 || !this.#remember) {
+      for (let i = 0; i < list.count; i++) this.field(list, i);
+      return;
+    }
+    this.#memory ??= new EncoderMemory();
+    const { lists, seenLists } = this.#memory;
+    const out = this.#out;
+    const slot = list.serial & (LISTS - 1);
+    const known = lists[slot];
+    if (known !== undefined && known.serial === list.serial && known.epoch === this.table.epoch) {
+      const bytes = known.bytes;
+      const length = bytes.length;
+      this.#start = out.roomWithin(length, this.#start);
+      if (length > 24) bytes.copy(out.buffer, out.position);
+      else for (let i = 0; i < length; i++) out.buffer[out.position + i] = bytes[i] as number;
+      out.position += length;
+      return;
+    }
+    const { epoch } = this.table;
+    const offset = out.position - this.#start;
+    for (let i = 0; i < list.count; i++) this.field(list, i);
+    const from = this.#start + offset;
+    if (epoch !== this.table.epoch || out.position - from > HTTP2_LIMITS.blockBytesRemembered) return;
+    if (seenLists[slot] === list.serial) {
+      lists[slot] = {
+        serial: list.serial,
+        epoch,
+        bytes: Buffer.from(out.buffer.subarray(from, out.position)),
+      };
+    }
+    seenLists[slot] = list.serial;
+  }
+
+  /** One field of a list. */
+  field(list: HeaderList, i: number): void {
+    const out = this.#out;
+    const name = list.name(i);
+    const flags = list.flags[i] as number;
+    const valueBytes = list.valueBytes(i);
+    this.#start = out.roomWithin(
+      FIELD_ROOM +
+        name.length +
+        valueBytes +
+        (list.literalEnds[i] as number) -
+        (list.literalStarts[i] as number),
+      this.#start,
+    );
+    const staticIndex = list.statics[i] as number;
+    if (staticIndex !== 0) {
+      out.buffer[out.position++] = 0x80 | staticIndex;
+      return;
+    }
+    if ((flags & FieldFlag.NEVER_INDEXED) !== 0) {
+      this.#literal(0x10, 0x0f, this.#nameIndex(name), name, list, i);
+      return;
+    }
+    if (list.hashes[i] !== 0 && ((flags & FieldFlag.INDEXED) !== 0 || list.serial !== 0)) {
+      const insertion = this.#find(name, list, i);
+      if (insertion >= 0) {
+        const index = STATIC_ENTRIES + this.table.inserted - insertion;
+        out.position = writeInteger(out.buffer, out.position, 0x80, 0x7f, index);
+        return;
+      }
+      if (this.#seenTwice(list.hashes[i] as number)) {
+        this.#literal(0x40, 0x3f, this.#nameIndex(name), name, list, i);
+        this.#insert(name, list, i, list.hashes[i] as number);
+        return;
+      }
+    }
+    const index = this.#nameIndex(name);
+    if (index === 0 && this.#nameIsWorthIt(name, valueBytes)) {
+      this.#literal(0x40, 0x3f, 0, name, list, i);
+      this.#insert(name, list, i, 0);
+      return;
+    }
+    this.#literal(0x00, 0x0f, index, name, list, i);
+  }
+
+  /** A field of our own, without indexing. The value is written one octet for each character. */
+  text(name: HeaderName, value: string): void {
+    const out = this.#out;
+    this.#start = out.roomWithin(FIELD_ROOM + name.length + value.length, this.#start);
+    this.#name(0x00, 0x0f, this.#nameIndex(name), name);
+    out.position = writeInteger(out.buffer, out.position, 0, 0x7f, value.length);
+    out.position += out.buffer.write(value, out.position, 'latin1');
+  }
+
+  #name(pattern: number, prefixMax: number, index: number, name: HeaderName): void {
+    const out = this.#out;
+    if (index !== 0) {
+      out.position = writeInteger(out.buffer, out.position, pattern, prefixMax, index);
+      return;
+    }
+    out.buffer[out.position++] = pattern;
+    out.position += name.literal.copy(out.buffer, out.position);
+  }
+
+  #literal(
+    pattern: number,
+    prefixMax: number,
+    index: number,
+    name: HeaderName,
+    list: HeaderList,
+    i: number,
+  ): void {
+    this.#name(pattern, prefixMax, index, name);
+    const out = this.#out;
+    const literalEnd = list.literalEnds[i] as number;
+    if (literalEnd > 0) {
+      out.position += list.block.copy(out.buffer, out.position, list.literalStarts[i], literalEnd);
+      return;
+    }
+    const source = list.buffers[i] as Buffer;
+    const start = list.starts[i] as number;
+    const end = list.ends[i] as number;
+    // Only what goes into the table is coded: the rest would be coded each time.
+    const coded = pattern === 0x40 ? huffmanBytes(source, start, end) : Number.POSITIVE_INFINITY;
+    if (coded < end - start) {
+      out.position = writeInteger(out.buffer, out.position, 0x80, 0x7f, coded);
+      out.position = encodeHuffman(source, start, end, out.buffer, out.position);
+      return;
+    }
+    out.position = writeInteger(out.buffer, out.position, 0, 0x7f, end - start);
+    out.position += source.copy(out.buffer, out.position, start, end);
+  }
+
+  /** The number of the insertion that has this field, −1 for none. */
+  #find(name: HeaderName, list: HeaderList, i: number): number {
+    const memory = this.#memory;
+    if (memory === undefined) return -1;
+    const table = this.table;
+    const hash = list.hashes[i] as number;
+    const oldest = table.inserted - table.count;
+    let insertion = memory.buckets[hash & (BUCKETS - 1)] as number;
+    for (; insertion >= oldest; ) {
+      const place = table.placeOf(insertion);
+      if (table.hash(place) === hash && this.#same(place, name, list, i)) return insertion;
+      insertion = memory.next[insertion & (MAX_ENTRIES - 1)] as number;
+    }
+    return -1;
+  }
+
+  #same(place: number, name: HeaderName, list: HeaderList, i: number): boolean {
+    const table = this.table;
+    const start = table.start(place);
+    const length = table.end(place) - start;
+    if (length !== list.valueBytes(i)) return false;
+    const known = table.name(place);
+    if (known !== name && known.text !== name.text) return false;
+    const from = list.starts[i] as number;
+    const source = list.buffers[i] as Buffer;
+    if (length > 48) return table.arena.compare(source, from, from + length, start, start + length) === 0;
+    const arena = table.arena;
+    for (let k = 0; k < length; k++) if (arena[start + k] !== source[from + k]) return false;
+    return true;
+  }
+
+  #insert(name: HeaderName, list: HeaderList, i: number, knownHash: number): void {
+    const table = this.table;
+    const memory = this.#memory as EncoderMemory;
+    const insertion = table.inserted;
+    table.insert(
+      name,
+      list.buffers[i] as Buffer,
+      list.starts[i] as number,
+      list.ends[i] as number,
+      0,
+      knownHash,
+    );
+    if (table.inserted === insertion) return; // larger than the table
+    const bucket = table.hash(table.placeOf(insertion)) & (BUCKETS - 1);
+    memory.next[insertion & (MAX_ENTRIES - 1)] = memory.buckets[bucket] as number;
+    memory.buckets[bucket] = insertion;
+    const slot = name.hash & (NAMES - 1);
+    if (memory.names[slot]?.text === name.text) memory.nameInsertions[slot] = insertion;
+  }
+
+  /**
+   * Whether this field was the last of its kind of hash already: those that come once, or are too many for the
+   * table together, would only push out others.
+   */
+  #seenTwice(hash: number): boolean {
+    this.#memory ??= new EncoderMemory();
+    const slot = (hash >>> 8) & (BUCKETS - 1);
+    if (this.#memory.seen[slot] === hash) return true;
+    // An older candidate is given up at every second challenge only, so that neighbours do not starve each other.
+    if (this.#memory.seen[slot] === 0 || (++this.#ghost & 1) === 0) this.#memory.seen[slot] = hash;
+    return false;
+  }
+
+  /** An index whose entry has this name, 0 for none. */
+  #nameIndex(name: HeaderName): number {
+    if (name.staticIndex !== 0) return name.staticIndex;
+    const memory = this.#memory;
+    if (memory === undefined) return 0;
+    const slot = name.hash & (NAMES - 1);
+    const known = memory.names[slot];
+    if (known === undefined || (known !== name && known.text !== name.text)) return 0;
+    const insertion = memory.nameInsertions[slot] as number;
+    const table = this.table;
+    return insertion >= table.inserted - table.count ? STATIC_ENTRIES + table.inserted - insertion : 0;
+  }
+
+  /** Whether a field whose name has no index gets an entry for the sake of its name: the second time it comes. */
+  #nameIsWorthIt(name: HeaderName, valueBytes: number): boolean {
+    // An entry for a long value pushes out many others.
+    if (name.length + valueBytes > this.table.maxBytes >> 3) return false;
+    this.#memory ??= new EncoderMemory();
+    const { names, nameInsertions } = this.#memory;
+    const slot = name.hash & (NAMES - 1);
+    const known = names[slot];
+    if (known !== undefined && known.text === name.text) return true;
+    const live =
+      known !== undefined && (nameInsertions[slot] as number) >= this.table.inserted - this.table.count;
+    if (!live) {
+      names[slot] = name;
+      nameInsertions[slot] = -1;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * HPACK's primitives: integers and string literals, written.
+ *
+ *     Integer (N-bit prefix): value < 2^N - 1 in the prefix, else 2^N - 1 there and
+ *                             the rest in groups of 7 bits, lowest first, high bit = more    (RFC 7541 5.1)
+ *     String:                 H (1 bit) | length (7-bit prefix) | octets                     (RFC 7541 5.2)
+ *
+ * Reading them is in `decoder.ts`, where the position lives.
+ */
+
+/** Most octets that an integer of ours can take: a prefix and five groups hold 2^32. */
+export const MAX_INTEGER_BYTES = 6;
+
+/**
+ * Writes an integer.
+ *
+ * @param pattern the bits of the first octet above the prefix
+ * @param prefixMax 2^N - 1
+ * @returns the position after it
+ */
+export function writeInteger(
+  out: Uint8Array,
+  position: number,
+  pattern: number,
+  prefixMax: number,
+  value: number,
+): number {
+  let at = position;
+  if (value < prefixMax) {
+    out[at++] = pattern | value;
+    return at;
+  }
+  out[at++] = pattern | prefixMax;
+  let rest = value - prefixMax;
+  while (rest >= 0x80) {
+    out[at++] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  out[at++] = rest;
+  return at;
+}
+
+/** The string literal of these octets, not Huffman coded. */
+export function literalOf(bytes: Buffer): Buffer {
+  const out = Buffer.allocUnsafe(MAX_INTEGER_BYTES + bytes.length);
+  const at = writeInteger(out, 0, 0, 0x7f, bytes.length);
+  bytes.copy(out, at);
+  return Buffer.from(out.subarray(0, at + bytes.length));
+}

@@ -1,0 +1,133 @@
+/**
+ * What a connection has to write: slabs filled from front to back, taken once per turn of the event loop.
+ *
+ * All octets are copied into the slab, DATA too: a copy of 16 KiB takes 0.1 to 0.2 µs where one more buffer in a
+ * gathered write takes more than 1 µs in Node.
+ */
+import { HTTP2_LIMITS } from '../core/limits.ts';
+
+/** Slabs that no connection uses now. Shared by all connections of a process; an idle connection holds none. */
+export class SlabPool {
+  readonly #free: Buffer[] = [];
+
+  take(): Buffer {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(HTTP2_LIMITS.slabBytes);
+  }
+
+  give(slab: Buffer): void {
+    if (slab.length === HTTP2_LIMITS.slabBytes && this.#free.length < HTTP2_LIMITS.slabsKept)
+      this.#free.push(slab);
+  }
+}
+
+export class Output {
+  /** Where octets go next: `buffer[position]`, after `room` was asked for. */
+  buffer: Buffer = EMPTY;
+  position = 0;
+  /** Changes whenever `buffer` does. */
+  generation = 0;
+  readonly #pool: SlabPool;
+  readonly #wake: { output(): void };
+  #sealed: Buffer[] = [];
+  #sealedBytes = 0;
+  #slabs: Buffer[] = []; // full, with parts in #sealed
+  #inFlight: Buffer[] = [];
+  #inFlightBytes = 0;
+  #announced = false;
+
+  /** @param wake is told when there is something to take again */
+  constructor(pool: SlabPool, wake: { output(): void }) {
+    this.#pool = pool;
+    this.#wake = wake;
+  }
+
+  /** Octets that wait, those taken and not yet written included. */
+  get bytes(): number {
+    return this.#sealedBytes + this.position + this.#inFlightBytes;
+  }
+
+  /** Makes room for so many octets on end, at `position`. */
+  room(octets: number): void {
+    if (this.position + octets > this.buffer.length) this.#nextSlab(octets, this.position);
+    if (!this.#announced) {
+      this.#announced = true;
+      this.#wake.output();
+    }
+  }
+
+  /**
+   * The same within something that must stay on end.
+   *
+   * @param start where it begins
+   * @returns where it begins now
+   */
+  roomWithin(octets: number, start: number): number {
+    if (this.position + octets <= this.buffer.length) return start;
+    this.#nextSlab(octets, start);
+    return 0;
+  }
+
+  #nextSlab(octets: number, keepFrom: number): void {
+    const old = this.buffer;
+    const kept = this.position - keepFrom;
+    // Only a header block of several frames is longer than a slab.
+    const next =
+      kept + octets <= HTTP2_LIMITS.slabBytes
+        ? this.#pool.take()
+        : Buffer.allocUnsafeSlow((kept + octets) * 2);
+    if (kept > 0) old.copy(next, 0, keepFrom, this.position);
+    if (keepFrom > 0) {
+      this.#sealed.push(old.subarray(0, keepFrom));
+      this.#sealedBytes += keepFrom;
+      this.#slabs.push(old);
+    } else if (old.length > 0) {
+      this.#pool.give(old);
+    }
+    this.buffer = next;
+    this.generation++;
+    this.position = kept;
+  }
+
+  /**
+   * Takes all that waits, to be written in this order. The buffers are the taker's until `written`; there must be
+   * one for each call that returned some before the next.
+   */
+  take(): Buffer[] {
+    this.#announced = false;
+    const out = this.#sealed;
+    if (this.position > 0) out.push(this.buffer.subarray(0, this.position));
+    if (out.length === 0) return NOTHING;
+    this.#inFlightBytes = this.#sealedBytes + this.position;
+    this.#inFlight = this.#slabs;
+    this.#inFlight.push(this.buffer);
+    this.#sealed = [];
+    this.#sealedBytes = 0;
+    this.#slabs = [];
+    this.buffer = EMPTY;
+    this.generation++;
+    this.position = 0;
+    return out;
+  }
+
+  /** What was taken is with the kernel: its slabs are free again. */
+  written(): void {
+    for (let i = 0; i < this.#inFlight.length; i++) this.#pool.give(this.#inFlight[i] as Buffer);
+    this.#inFlight.length = 0;
+    this.#inFlightBytes = 0;
+  }
+
+  /** Drops what waits. What was taken stays the taker's. */
+  discard(): void {
+    for (const slab of this.#slabs) this.#pool.give(slab);
+    this.#pool.give(this.buffer);
+    this.#sealed = [];
+    this.#sealedBytes = 0;
+    this.#slabs = [];
+    this.buffer = EMPTY;
+    this.generation++;
+    this.position = 0;
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+const NOTHING: Buffer[] = [];
