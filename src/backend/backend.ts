@@ -134,7 +134,8 @@ export interface LoadReporter {
   start(options?: StartOptions): Promise<void>;
   /**
    * Deregisters and waits until every balancer has let go and calls have stopped coming, or the time
-   * is up. Never rejects. The server still answers meanwhile; stop it afterwards.
+   * is up. Rejects only where the options are wrong (`invalid-options`). The server still answers
+   * meanwhile; stop it afterwards.
    */
   drain(options?: DrainOptions): Promise<DrainResult>;
   /** Ends at once what is left; balancers are told that this backend is gone. Never rejects. */

@@ -51,25 +51,26 @@ export function niceGrpcMiddleware(
     // A handler may go on after its call was cancelled; the call itself is over.
     const cancelled = () => handle.end(Status.CANCELLED);
     context.signal.addEventListener('abort', cancelled, { once: true });
+    // Stays so where nice-grpc closes the generator of a cancelled stream.
+    let status: number = Status.CANCELLED;
     try {
       const result = yield* call.next(call.request, context);
-      handle.end(Status.OK);
+      status = Status.OK;
       return result;
     } catch (error) {
-      handle.end(codeOf(error));
+      status = statusOf(error);
       throw error;
     } finally {
-      // Left without a result or an error: nice-grpc has closed the generator of a cancelled stream.
-      cancelled();
       context.signal.removeEventListener('abort', cancelled);
       if (perCall !== undefined) context.trailer.set(ORCA_TRAILER, perCall.current());
+      handle.end(status);
     }
   };
 }
 
 /** The status that nice-grpc makes of what a handler throws. */
-function codeOf(error: unknown): number {
-  if (!(error instanceof Error) && (typeof error !== 'object' || error === null)) return Status.UNKNOWN;
+function statusOf(error: unknown): number {
+  if (typeof error !== 'object' || error === null) return Status.UNKNOWN;
   const { name, code } = error as { name?: unknown; code?: unknown };
   if (name === 'AbortError') return Status.CANCELLED;
   return name === 'ServerError' && typeof code === 'number' ? code : Status.UNKNOWN;

@@ -107,12 +107,18 @@ export class Reporter implements LoadReporter {
   }
 
   drain(options: DrainOptions = {}): Promise<DrainResult> {
-    this.#drained ??= keepAliveUntil(this.#drain(options));
+    if (this.#drained === undefined) {
+      try {
+        const timeoutMs = milliseconds(options.timeoutMs, 'timeoutMs', this.#options.drainTimeoutMs);
+        this.#drained = keepAliveUntil(this.#drain(timeoutMs));
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
     return this.#drained;
   }
 
-  async #drain(options: DrainOptions): Promise<DrainResult> {
-    const timeoutMs = milliseconds(options.timeoutMs, 'timeoutMs', this.#options.drainTimeoutMs);
+  async #drain(timeoutMs: number): Promise<DrainResult> {
     if (this.#phase === 'closed' || this.#phase === 'idle') {
       if (this.#phase === 'idle') this.#enter('drained');
       return { clean: this.#calls.inFlight === 0, inFlight: this.#calls.inFlight, unconfirmed: [] };

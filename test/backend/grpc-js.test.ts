@@ -5,7 +5,17 @@ import { afterEach, test } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
 import type { LoadReporter } from '../../src/backend/backend.ts';
 import { OrcaLoadReport } from '../../src/gen/xds/data/orca/v3/orca_load_report.ts';
-import { bind, CALLS, type Caller, callerOf, deadAddress, FakeBalancer, reporterFor } from './support.ts';
+import {
+  bind,
+  CALLS,
+  type Caller,
+  callerOf,
+  counted,
+  deadAddress,
+  inFlight,
+  reporterFor,
+  type Text,
+} from './support.ts';
 
 const cleanups: (() => void | Promise<void>)[] = [];
 afterEach(async () => {
@@ -37,38 +47,6 @@ async function serving(
   return { caller, server };
 }
 
-/** Settles once so many calls are in flight: looks again after every turn of the event loop. */
-async function inFlight(reporter: LoadReporter, count: number): Promise<void> {
-  while (reporter.state.inFlight !== count) await new Promise(resolve => setImmediate(resolve));
-}
-
-/** What the calls since the last report came to. */
-async function counted(
-  use: (reporter: LoadReporter) => Promise<void>,
-): Promise<{ ended: number; failed: number }> {
-  const balancer = await FakeBalancer.start();
-  cleanups.push(() => balancer.stop());
-  const reporter = reporterFor([balancer.address]);
-  const started = reporter.start();
-  const stream = await balancer.next();
-  await stream.accept({ intervalMs: 10 });
-  await started;
-  await use(reporter);
-  await inFlight(reporter, 0);
-  const seen = reporter.state.balancers[0]?.reports ?? 0;
-  while (stream.messages.filter(({ kind }) => kind?.$case === 'load').length < seen + 2)
-    await stream.nextLoad();
-  let ended = 0;
-  let failed = 0;
-  for (const { kind, window } of stream.messages) {
-    if (kind?.$case !== 'load' || window === undefined) continue;
-    const seconds = Number(window.seconds) + window.nanos / 1e9;
-    ended += kind.value.rpsFractional * seconds;
-    failed += kind.value.eps * seconds;
-  }
-  return { ended: Math.round(ended), failed: Math.round(failed) };
-}
-
 async function idleReporter(): Promise<LoadReporter> {
   return reporterFor([await deadAddress()]);
 }
@@ -77,8 +55,8 @@ test('a unary call is in flight until its status', async () => {
   const reporter = await idleReporter();
   let finish = () => {};
   const { caller } = await serving(reporter, {
-    unary: (_call: unknown, callback: grpc.sendUnaryData<string>) => {
-      finish = () => callback(null, 'done');
+    unary: (_call: unknown, callback: grpc.sendUnaryData<Text>) => {
+      finish = () => callback(null, { text: 'done' });
     },
   });
   const answer = caller.unary('x');
@@ -98,9 +76,9 @@ test('failures of the server count as errors, those of the caller do not', async
   ];
   const result = await counted(async reporter => {
     const { caller } = await serving(reporter, {
-      unary: (call: grpc.ServerUnaryCall<string, string>, callback: grpc.sendUnaryData<string>) => {
-        const code = Number(call.request);
-        callback(code === 0 ? null : { code, details: 'as asked' }, 'fine');
+      unary: (call: grpc.ServerUnaryCall<Text, Text>, callback: grpc.sendUnaryData<Text>) => {
+        const code = Number(call.request.text);
+        callback(code === 0 ? null : { code, details: 'as asked' }, { text: 'fine' });
       },
     });
     for (const code of codes) await caller.unary(String(code)).catch(() => {});
@@ -111,8 +89,8 @@ test('failures of the server count as errors, those of the caller do not', async
 test('a handler that throws, a status without a code, and a call past its deadline are errors', async () => {
   const result = await counted(async reporter => {
     const { caller } = await serving(reporter, {
-      unary: (call: grpc.ServerUnaryCall<string, string>, callback: grpc.sendUnaryData<string>) => {
-        if (call.request === 'plain') callback(new Error('boom'));
+      unary: (call: grpc.ServerUnaryCall<Text, Text>, callback: grpc.sendUnaryData<Text>) => {
+        if (call.request.text === 'plain') callback(new Error('boom'));
         // 'hang' gets no answer at all.
       },
     });
@@ -127,20 +105,20 @@ test('a handler that throws, a status without a code, and a call past its deadli
 test('streams of all kinds are in flight for as long as they are open', async () => {
   const reporter = await idleReporter();
   const { caller } = await serving(reporter, {
-    collect: (call: grpc.ServerReadableStream<string, string>, callback: grpc.sendUnaryData<string>) => {
-      call.on('data', () => {}).on('end', () => callback(null, 'all'));
+    collect: (call: grpc.ServerReadableStream<Text, Text>, callback: grpc.sendUnaryData<Text>) => {
+      call.on('data', () => {}).on('end', () => callback(null, { text: 'all' }));
     },
-    tell: (call: grpc.ServerWritableStream<string, string>) => {
-      call.write('first');
+    tell: (call: grpc.ServerWritableStream<Text, Text>) => {
+      call.write({ text: 'first' });
     },
-    chat: (call: grpc.ServerDuplexStream<string, string>) => {
-      call.on('data', (message: string) => call.write(message)).on('end', () => call.end());
+    chat: (call: grpc.ServerDuplexStream<Text, Text>) => {
+      call.on('data', (message: Text) => call.write(message)).on('end', () => call.end());
     },
   });
   const collect = caller.collect();
   const tell = caller.tell('x').on('data', () => {});
   const chat = caller.chat();
-  chat.write('hello');
+  chat.write({ text: 'hello' });
   await once(chat, 'data');
   await inFlight(reporter, 3);
   collect.end();
@@ -170,8 +148,8 @@ test('cancelled calls and lost connections end, and are no errors', async () => 
 test('a call is in flight while its answer waits for a caller that does not read', async () => {
   const reporter = await idleReporter();
   const { caller } = await serving(reporter, {
-    tell: (call: grpc.ServerWritableStream<string, string>) => {
-      for (let index = 0; index < 64; index += 1) call.write('x'.repeat(256 * 1_024));
+    tell: (call: grpc.ServerWritableStream<Text, Text>) => {
+      for (let index = 0; index < 64; index += 1) call.write({ text: 'x'.repeat(256 * 1_024) });
       call.end();
     },
   });
@@ -240,11 +218,12 @@ test('every call can carry the load as its trailer', async () => {
     namedMetrics: () => ({ queue: 4 }),
   });
   const { caller } = await serving(reporter, {
-    unary: (call: grpc.ServerUnaryCall<string, string>, callback: grpc.sendUnaryData<string>) => {
+    unary: (call: grpc.ServerUnaryCall<Text, Text>, callback: grpc.sendUnaryData<Text>) => {
       const trailer = new grpc.Metadata();
       trailer.set('own', 'kept');
-      if (call.request === 'fail') callback({ code: grpc.status.INTERNAL, details: 'no', metadata: trailer });
-      else callback(null, 'fine', trailer);
+      if (call.request.text === 'fail')
+        callback({ code: grpc.status.INTERNAL, details: 'no', metadata: trailer });
+      else callback(null, { text: 'fine' }, trailer);
     },
   });
   const { trailer } = await caller.unary('x');

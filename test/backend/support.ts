@@ -13,7 +13,7 @@ import {
   ReportLoadResponse,
 } from '../../src/gen/heapmesh/v1/load_report.ts';
 import type { OrcaLoadReport } from '../../src/gen/xds/data/orca/v3/orca_load_report.ts';
-import { durationOf } from '../../src/grpc/duration.ts';
+import { durationOf, millisOf } from '../../src/grpc/duration.ts';
 
 type RequestKind = NonNullable<ReportLoadRequest['kind']>;
 type ValueOf<C extends RequestKind['$case']> = Extract<RequestKind, { $case: C }>['value'];
@@ -208,20 +208,23 @@ export function eventOf<K extends keyof ReporterEvents>(
   });
 }
 
-const bytes = (value: string) => Buffer.from(value);
-const text = (value: Buffer) => value.toString();
-const method = (name: string, requestStream: boolean, responseStream: boolean) => ({
+/** nice-grpc wants messages to be objects. */
+export interface Text {
+  readonly text: string;
+}
+const bytes = ({ text }: Text) => Buffer.from(text);
+const message = (encoded: Buffer): Text => ({ text: encoded.toString() });
+const method = <Q extends boolean, A extends boolean>(name: string, requestStream: Q, responseStream: A) => ({
   path: `/test.v1.Calls/${name}`,
   requestStream,
   responseStream,
   requestSerialize: bytes,
-  requestDeserialize: text,
+  requestDeserialize: message,
   responseSerialize: bytes,
-  responseDeserialize: text,
-  options: {},
+  responseDeserialize: message,
 });
 
-/** A service with a method of each kind; messages are plain strings. */
+/** A service with a method of each kind. */
 export const CALLS = {
   unary: method('Unary', false, false),
   collect: method('Collect', true, false),
@@ -231,10 +234,10 @@ export const CALLS = {
 
 export interface Caller {
   readonly client: grpc.Client;
-  unary(message: string, options?: grpc.CallOptions): Promise<{ answer: string; trailer: grpc.Metadata }>;
-  collect(): grpc.ClientWritableStream<string>;
-  tell(message: string): grpc.ClientReadableStream<string>;
-  chat(): grpc.ClientDuplexStream<string, string>;
+  unary(text: string, options?: grpc.CallOptions): Promise<{ answer: string; trailer: grpc.Metadata }>;
+  collect(): grpc.ClientWritableStream<Text>;
+  tell(text: string): grpc.ClientReadableStream<Text>;
+  chat(): grpc.ClientDuplexStream<Text, Text>;
 }
 
 /** On a connection of its own. */
@@ -242,32 +245,58 @@ export function callerOf(address: string): Caller {
   const client = new grpc.Client(address, grpc.credentials.createInsecure(), {
     'grpc.use_local_subchannel_pool': 1,
   });
+  const quiet = () => {};
+  const { unary, collect, tell, chat } = CALLS;
   return {
     client,
-    unary: (message, options = {}) =>
+    unary: (text, options = {}) =>
       new Promise((resolve, reject) => {
         let answer = '';
+        const done: grpc.requestCallback<Text> = (error, value) => {
+          if (error !== null) reject(error);
+          else answer = value?.text ?? '';
+        };
         client
-          .makeUnaryRequest(
-            CALLS.unary.path,
-            bytes,
-            text,
-            message,
-            new grpc.Metadata(),
-            options,
-            (error, value) => {
-              if (error !== null) reject(error);
-              else answer = value ?? '';
-            },
-          )
+          .makeUnaryRequest(unary.path, bytes, message, { text }, new grpc.Metadata(), options, done)
           .on('status', ({ metadata }) => resolve({ answer, trailer: metadata }));
       }),
-    collect: () => {
-      const call = client.makeClientStreamRequest(CALLS.collect.path, bytes, text, () => {});
-      return call.on('error', () => {});
-    },
-    tell: message =>
-      client.makeServerStreamRequest(CALLS.tell.path, bytes, text, message).on('error', () => {}),
-    chat: () => client.makeBidiStreamRequest(CALLS.chat.path, bytes, text).on('error', () => {}),
+    collect: () => client.makeClientStreamRequest(collect.path, bytes, message, quiet).on('error', quiet),
+    tell: text => client.makeServerStreamRequest(tell.path, bytes, message, { text }).on('error', quiet),
+    chat: () => client.makeBidiStreamRequest(chat.path, bytes, message).on('error', quiet),
   };
+}
+
+/** Settles once so many calls are in flight: looks again after every turn of the event loop. */
+export async function inFlight(reporter: LoadReporter, count: number): Promise<void> {
+  while (reporter.state.inFlight !== count) await new Promise(resolve => setImmediate(resolve));
+}
+
+/** What a balancer makes of the calls of `use`: those that ended, and those of them that were errors. */
+export async function counted(
+  use: (reporter: LoadReporter) => Promise<void>,
+): Promise<{ ended: number; failed: number }> {
+  const balancer = await FakeBalancer.start();
+  const reporter = reporterFor([balancer.address]);
+  try {
+    const started = reporter.start();
+    const stream = await balancer.next();
+    await stream.accept({ intervalMs: 10 });
+    await started;
+    await use(reporter);
+    await inFlight(reporter, 0);
+    const isLoad = ({ kind }: ReportLoadRequest) => kind?.$case === 'load';
+    const sent = reporter.state.balancers[0]?.reports ?? 0;
+    while (stream.messages.filter(isLoad).length < sent + 2) await stream.nextLoad();
+    let ended = 0;
+    let failed = 0;
+    for (const { kind, window } of stream.messages) {
+      if (kind?.$case !== 'load') continue;
+      ended += (kind.value.rpsFractional * millisOf(window)) / 1_000;
+      failed += (kind.value.eps * millisOf(window)) / 1_000;
+    }
+    return { ended: Math.round(ended), failed: Math.round(failed) };
+  } finally {
+    await reporter.close();
+    balancer.stop();
+  }
 }
