@@ -4,9 +4,10 @@
  * completed exactly once: by the relay, by a caller's outcome, or by expiry. Anything later is
  * counted and changes nothing.
  */
+
+import { type CallRows, LeaseKind } from './call-rows.ts';
 import { Outcome } from './core.ts';
 import { LEASE_LIMITS } from './limits.ts';
-import { LeaseKind } from './load-table.ts';
 
 /** What ends with a lease; called once a lease, while its row is still readable. */
 export interface LeaseOwner {
@@ -27,12 +28,12 @@ export class LeaseTable {
 
   // Columns by row, read by the owner in `leaseEnded`.
   slot = new Int32Array(0);
-  slotGeneration = new Uint32Array(0);
+  slotGeneration = new Int32Array(0);
   pool = new Int32Array(0);
   kind = new Uint8Array(0);
   /** Start, in units of 1/1024 ms so that sums of it are exact. */
   start = new Float64Array(0);
-  reportCount = new Uint32Array(0);
+  reportCount = new Int32Array(0);
   private generation = new Uint32Array(0);
   private isOpen = new Uint8Array(0);
   private expires = new Float64Array(0);
@@ -58,36 +59,24 @@ export class LeaseTable {
     this.ttlMs = ttlMs;
   }
 
-  /** Rounds a time to what sums exactly. */
-  static stamp(now: number): number {
-    return Math.floor(now * 1024) / 1024;
-  }
-
-  /** Opens a lease; `start` must come from `stamp`, `reportCount` from the row's `begin`. */
-  begin(
-    slot: number,
-    slotGeneration: number,
-    pool: number,
-    kind: LeaseKind,
-    start: number,
-    reportCount: number,
-  ): number {
+  /** Opens a lease on a server and counts its call in the server's row. */
+  begin(loads: CallRows, slot: number, pool: number, kind: LeaseKind, now: number): number {
     let row = this.freeHead;
-    if (row < 0) row = this.makeRoom(start);
+    if (row < 0) row = this.makeRoom(now);
     this.freeHead = this.nextFree[row] as number;
     if (this.freeHead < 0) this.freeTail = -1;
     this.slot[row] = slot;
-    this.slotGeneration[row] = slotGeneration;
     this.pool[row] = pool;
     this.kind[row] = kind;
-    this.start[row] = start;
-    this.reportCount[row] = reportCount;
+    // Rounded to what sums exactly.
+    this.start[row] = Math.floor(now * 1024) / 1024;
     this.isOpen[row] = 1;
     this.open++;
     if (kind === LeaseKind.LEASED) {
-      this.expires[row] = start + this.ttlMs;
-      this.enqueue(row, start + this.ttlMs);
+      this.expires[row] = now + this.ttlMs;
+      this.enqueue(row);
     }
+    loads.begin(slot, this, row);
     return this.handleOf(row);
   }
 
@@ -152,7 +141,7 @@ export class LeaseTable {
     if (!alive) return;
     const expires = this.expires[row] as number;
     if (expires > now && !force) {
-      this.enqueue(row, expires);
+      this.enqueue(row);
       return;
     }
     this.expired++;
@@ -184,11 +173,11 @@ export class LeaseTable {
     }
     const next = Math.min(LEASE_LIMITS.open, Math.max(64, size * 2));
     this.slot = copy(Int32Array, this.slot, next);
-    this.slotGeneration = copy(Uint32Array, this.slotGeneration, next);
+    this.slotGeneration = copy(Int32Array, this.slotGeneration, next);
     this.pool = copy(Int32Array, this.pool, next);
     this.kind = copy(Uint8Array, this.kind, next);
     this.start = copy(Float64Array, this.start, next);
-    this.reportCount = copy(Uint32Array, this.reportCount, next);
+    this.reportCount = copy(Int32Array, this.reportCount, next);
     this.generation = copy(Uint32Array, this.generation, next);
     this.isOpen = copy(Uint8Array, this.isOpen, next);
     this.expires = copy(Float64Array, this.expires, next);
@@ -199,7 +188,8 @@ export class LeaseTable {
     return size;
   }
 
-  private enqueue(row: number, look: number): void {
+  /** Lets a row be looked at when its time is up. */
+  private enqueue(row: number): void {
     const size = this.ring.length;
     if (this.ringSize === size) {
       this.ring = unrolled(Int32Array, this.ring, this.ringHead);
@@ -210,7 +200,7 @@ export class LeaseTable {
     const at = (this.ringHead + this.ringSize) & (this.ring.length - 1);
     this.ring[at] = row;
     this.ringGeneration[at] = this.generation[row] as number;
-    this.ringLook[at] = look;
+    this.ringLook[at] = this.expires[row] as number;
     this.ringSize++;
   }
 }

@@ -6,7 +6,7 @@ import { ANY_SERVICE, type LoadSample, Outcome, type ServerView } from './core.t
 import type { Proposal } from './entries.ts';
 import { type LeaseOwner, LeaseTable } from './lease.ts';
 import { LEASE_LIMITS } from './limits.ts';
-import { type AdoptedLoad, type LeaseKind, LoadTable } from './load-table.ts';
+import { type AdoptedLoad, LoadTable } from './load-table.ts';
 import { Pool } from './pool.ts';
 import { Registry } from './registry.ts';
 import { isWarm } from './warmup.ts';
@@ -136,26 +136,8 @@ export class Mesh implements LeaseOwner {
   }
 
   leaseEnded(_lease: number, row: number, now: number, outcome: Outcome, latencyMs: number): void {
-    const { leases, loads } = this;
-    const slot = leases.slot[row] as number;
-    if (loads.generation[slot] !== leases.slotGeneration[row]) return;
-    const kind = leases.kind[row] as LeaseKind;
-    loads.end(slot, kind, leases.start[row] as number, leases.reportCount[row] as number);
-    let failureChanged = false;
-    if (outcome === Outcome.SUCCESS) {
-      failureChanged = (loads.failure[slot] as number) > 0;
-      loads.succeeded(slot, now, latencyMs);
-      this.byId[leases.pool[row] as number]?.served(latencyMs);
-    } else if (outcome === Outcome.FAILURE) {
-      failureChanged = true;
-      loads.failed(slot, now);
-    }
-    const members = loads.membersOf(slot);
-    for (let i = 0; i < members.length; i++) {
-      const one = members[i] as (typeof members)[number];
-      if (failureChanged) one.pool.failureChanged(one.member, now, outcome === Outcome.FAILURE);
-      one.pool.rekey(one.member);
-    }
+    if (!this.loads.ended(this.leases, row, now, outcome, latencyMs)) return;
+    if (outcome === Outcome.SUCCESS) this.byId[this.leases.pool[row] as number]?.served(latencyMs);
   }
 
   private follow(id: string, before: ServerView | undefined, after: ServerView | undefined): void {

@@ -129,7 +129,7 @@ export class PoolScores {
       const interval = loads.intervalMs[slot] as number;
       if (interval > 0 && age > SCORE.staleIntervals * interval) {
         const ownAge = loads.meanAgeMs(slot, now);
-        stale = staleFactor(loads.latencyMs[slot] as number, this.residence(), ownAge, this.meanAgeMs);
+        stale = staleFactor(loads.latencyOf(slot), this.residence(), ownAge, this.meanAgeMs);
       }
     }
     this.base[member] = others + SCORE.bias;
@@ -186,7 +186,7 @@ export class PoolScores {
     const weight = loads.weight[slot] as number;
     return {
       own: loads.own(slot),
-      relayed: loads.relayed[slot] as number,
+      relayed: loads.relayed(slot),
       leased: loads.leased(slot),
       others: this.othersOf(member),
       capacity: scaled * weight,

@@ -5,7 +5,7 @@
  */
 import { PickFailure, type ServerState, type ServerView } from './core.ts';
 import { IndexedHeap } from './heap.ts';
-import { LeaseTable } from './lease.ts';
+import type { LeaseTable } from './lease.ts';
 import { POOL_LIMITS } from './limits.ts';
 import type { LeaseKind, LoadTable, RowListener } from './load-table.ts';
 import { chooseHashed, chooseWanted, type PickWant } from './pick.ts';
@@ -316,10 +316,7 @@ export class Pool implements RowListener {
   private take(member: number, now: number, kind: LeaseKind): number {
     const loads = this.loads;
     const slot = this.slots[member] as number;
-    const start = LeaseTable.stamp(now);
-    const reportCount = loads.begin(slot, kind, start);
-    const generation = loads.generation[slot] as number;
-    const lease = this.leases.begin(slot, generation, this.id, kind, start, reportCount);
+    const lease = this.leases.begin(loads, slot, this.id, kind, now);
     const zone = this.zoneOf[member] as Zone;
     if (this.flags[member] === 0) {
       zone.order.pick(member, this.scores.key(member, loads.own(slot)));
@@ -327,14 +324,16 @@ export class Pool implements RowListener {
       if (!zone.order.touch(member)) zone.capped.touch(member);
       this.place(member);
     }
-    const members = loads.membersOf(slot);
-    if (members.length > 1) {
-      for (let i = 0; i < members.length; i++) {
-        const other = members[i] as { pool: RowListener; member: number };
-        if (other.pool !== this) other.pool.rekey(other.member);
-      }
-    }
+    if (loads.isShared(slot)) this.tellOthers(slot);
     return lease;
+  }
+
+  private tellOthers(slot: number): void {
+    const members = this.loads.membersOf(slot);
+    for (let i = 0; i < members.length; i++) {
+      const other = members[i] as (typeof members)[number];
+      if (other.pool !== this) other.pool.rekey(other.member);
+    }
   }
 
   private pickWanted(now: number, kind: LeaseKind, want: PickWant): number {
