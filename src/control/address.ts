@@ -45,3 +45,11 @@ function canonicalV6(host: string): string | undefined {
     return undefined;
   }
 }
+
+/** An address to listen on, where port 0 is a free one and wildcards stay. Throws where it is none. */
+export function parseListen(text: string): HostPort {
+  const match = /^\[([^\]]*)\]:(\d{1,5})$/.exec(text) ?? /^([^:[\]]+):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match === null || !(port <= 65_535)) throw new Error(`'${text}' is no address to listen on: host:port`);
+  return { host: match[1] as string, port };
+}

@@ -69,6 +69,8 @@ export const REPORTER_LIMITS = {
   refusedRetryMs: 10_000,
   /** A stream that lived this long has proved its balancer, and the back-off begins anew. */
   steadyMs: 5_000,
+  /** Time between reports once deregistered: the balancer waits for one without calls in flight. */
+  leavingReportMs: 100,
   /** A balancer that is gone ejects a silent backend after three intervals; it is waited for as long. */
   gonePatienceMs: 3_000,
   /** Time for a last message to leave when a reporter is closed. */

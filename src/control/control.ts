@@ -1,0 +1,166 @@
+/**
+ * The control API of one balancer: LookasideService, LoadReportService and AdminService with health
+ * and reflection on one address, over one mesh.
+ */
+import type { Mesh } from '../core/mesh.ts';
+import { formatHostPort, parseListen } from './address.ts';
+import { adminService } from './admin.ts';
+import { type Authorize, allowAll, allowBackends } from './authorize.ts';
+import { publish } from './channels.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { type ControlCounters, zeroCounters } from './counters.ts';
+import { EventFeed } from './events.ts';
+import { GrpcJsServer } from './grpcjs-server.ts';
+import { Health } from './health.ts';
+import { LeaseIds } from './lease-id.ts';
+import { Lifecycle } from './lifecycle.ts';
+import { reportOutcomes } from './outcomes.ts';
+import { Picks } from './pick.ts';
+import { PickAnswers } from './pick-answer.ts';
+import { REFLECTION_SERVICES, reflectionServices } from './reflection.ts';
+import { Reporters } from './reporters.ts';
+import type { Service } from './rpc.ts';
+import { Watches } from './watches.ts';
+
+export type { Action, Authorize } from './authorize.ts';
+export type { Clock } from './clock.ts';
+export type { ControlCounters } from './counters.ts';
+export type { Peer } from './rpc.ts';
+
+/** What the control API takes from the configuration. */
+export interface ControlConfig {
+  readonly instance: {
+    readonly id: string;
+    /** Zone of callers that name none; empty is no zone. */
+    readonly zone: string;
+    readonly advertise: { readonly control?: string | undefined };
+  };
+  readonly control: {
+    /** `host:port`; port 0 takes a free one. */
+    readonly listen: string;
+    readonly reportIntervalMs: number;
+    /** The same as the mesh's. */
+    readonly leaseTtlMs: number;
+    /** CIDR blocks that may be registered; empty allows all. */
+    readonly allowBackends: readonly string[];
+  };
+  readonly health: {
+    /** How long a backend keeps its place after its report stream ended without a word. */
+    readonly reportGraceMs: number;
+    /** How long a server that nobody claims any more is remembered. */
+    readonly forgetAfterMs: number;
+  };
+}
+
+export interface ControlOptions {
+  readonly mesh: Mesh;
+  readonly config: ControlConfig;
+  /** The machine's by default. Its `now` is the mesh's clock. */
+  readonly clock?: Clock;
+  /** Everyone may do everything by default. */
+  readonly authorize?: Authorize;
+  /** Control addresses of all instances; by default this one's alone. */
+  readonly instances?: () => readonly string[];
+}
+
+export interface Control {
+  /** `host:port` that it listens on. */
+  readonly address: string;
+  readonly counters: Readonly<ControlCounters>;
+  /** Open connections, report streams and watches. */
+  gauges(): { connections: number; reporters: number; watches: number };
+  /** Takes over what can change at run time: the report interval, graces, and who may be registered. */
+  reconfigure(config: ControlConfig): void;
+  /** Other instances came or went: tell watchers how many balancers there are. */
+  instancesChanged(): void;
+  /** Takes no new calls; open ones get `graceMs` to end. */
+  close(graceMs: number): Promise<void>;
+}
+
+const SERVICES = ['LookasideService', 'LoadReportService', 'AdminService'].map(name => `heapmesh.v1.${name}`);
+
+/** Starts to serve; rejects where the address cannot be had. */
+export async function startControl(options: ControlOptions): Promise<Control> {
+  const { mesh } = options;
+  const clock = options.clock ?? systemClock;
+  const authorize = options.authorize ?? allowAll;
+  const counters = zeroCounters();
+  const listen = parseListen(options.config.control.listen);
+  let { config } = options;
+  let allow = allowBackends(config.control.allowBackends);
+  let own = '';
+  const instances = (): readonly string[] => options.instances?.() ?? [own];
+  const instanceId = config.instance.id;
+
+  const leaseIds = new LeaseIds(instanceId, clock.wall(), mesh.leases);
+  const answers = new PickAnswers(mesh, leaseIds, instanceId, config.control.leaseTtlMs, clock);
+  const lifecycle = new Lifecycle({ mesh, clock, counters, settings: () => config.health });
+  const shared = { mesh, clock, authorize, counters };
+  const reporters = new Reporters({
+    ...shared,
+    lifecycle,
+    instanceId,
+    allow: host => allow(host),
+    reportIntervalMs: () => config.control.reportIntervalMs,
+    addresses: instances,
+  });
+  const watches = new Watches({
+    ...shared,
+    instanceId,
+    instances: () => instances().length,
+    defaultIntervalMs: () => config.control.reportIntervalMs,
+  });
+  const events = new EventFeed({ ...shared });
+  const health = new Health(SERVICES);
+  const picks = new Picks({ ...shared, answers, zone: config.instance.zone });
+
+  const [lookaside, loadReport, admin] = SERVICES as [string, string, string];
+  const services: Service[] = [
+    { name: lookaside, methods: [picks.method(), watches.method(), reportOutcomes({ ...shared, leaseIds })] },
+    { name: loadReport, methods: [reporters.method()] },
+    { name: admin, methods: [...adminService({ ...shared, allow: host => allow(host) }), events.method()] },
+    health.service(),
+    ...reflectionServices([...SERVICES, 'grpc.health.v1.Health', ...REFLECTION_SERVICES]),
+  ];
+  const server = new GrpcJsServer(services, (path, error) => {
+    counters.faults++;
+    publish('heapmesh:control:fault', () => ({ path, error }));
+  });
+  const bound = await server.listen(listen.host, listen.port);
+  const address = formatHostPort(bound.host, bound.port);
+  own = config.instance.advertise.control ?? address;
+
+  const unfollow = mesh.registry.onChange((id, before, after) => {
+    answers.changed(id, after);
+    lifecycle.changed(id, after);
+    reporters.changed(id, before, after);
+    watches.changed(id, before, after);
+  });
+  lifecycle.start();
+
+  let closing: Promise<void> | undefined;
+  return {
+    address,
+    counters,
+    gauges: () => ({ connections: server.connections, reporters: reporters.size, watches: watches.size }),
+    reconfigure(next) {
+      allow = allowBackends(next.control.allowBackends);
+      config = next;
+      reporters.intervalChanged();
+    },
+    instancesChanged: () => watches.instancesChanged(),
+    close(graceMs) {
+      closing ??= (async () => {
+        health.stop();
+        // Nobody's end from here on says anything of a backend.
+        lifecycle.stop();
+        reporters.stop();
+        watches.stop();
+        events.stop();
+        await server.close(graceMs);
+        unfollow();
+      })();
+      return closing;
+    },
+  };
+}
