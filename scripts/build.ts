@@ -1,10 +1,11 @@
 /** Compiles `src/` to `dist/`: JavaScript and declarations, as they are published. Does nothing where that is up to date. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { digest, filesBelow, pinnedEnv, ROOT, unlessDone } from './lib/project.ts';
 
 const env = pinnedEnv();
+const FRESH = '.make/dist';
 
 function run(command: string, ...args: string[]): void {
   const { status } = spawnSync(command, args, { cwd: ROOT, env, stdio: 'inherit' });
@@ -18,9 +19,12 @@ run('node', 'scripts/gen.ts');
 const inputs = ['src', 'tsconfig.json', 'tsconfig.build.json', 'node_modules/typescript/package.json'];
 unlessDone('build', digest(inputs), 'dist', () => {
   console.log(`build: src/ (${filesBelow('src').length} files) -> dist/`);
-  // From nothing each time, so that no file of a deleted source is published.
-  rmSync(join(ROOT, 'dist'), { recursive: true, force: true });
-  run('tsc', '-p', 'tsconfig.build.json');
-  const bin = join(ROOT, 'dist/cli/main.js');
+  // From nothing, so that no file of a deleted source is published, and beside the old one, which stays
+  // where this one fails.
+  rmSync(join(ROOT, FRESH), { recursive: true, force: true });
+  run('tsc', '-p', 'tsconfig.build.json', '--outDir', FRESH);
+  const bin = join(ROOT, FRESH, 'cli/main.js');
   if (existsSync(bin)) chmodSync(bin, 0o755);
+  rmSync(join(ROOT, 'dist'), { recursive: true, force: true });
+  renameSync(join(ROOT, FRESH), join(ROOT, 'dist'));
 });

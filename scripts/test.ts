@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { pinnedEnv, ROOT } from './lib/project.ts';
-import { endFiles } from './testing/files.ts';
+import { endAll } from './testing/process.ts';
 import { type Result, runSuite } from './testing/run.ts';
 import { filesOf, isQuick, SUITES, type Suite } from './testing/suites.ts';
 import { closingLine, summaryTable } from './testing/summary.ts';
@@ -36,7 +36,7 @@ for (const suite of SUITES) {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    endFiles();
+    endAll();
     process.exit(1);
   });
 }

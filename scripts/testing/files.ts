@@ -2,12 +2,12 @@
  * Runs test files, each as a process of its own, so that one that hangs or leaves something open is
  * ended with all that it started, and fails.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { styleText } from 'node:util';
-import { pinnedEnv, ROOT } from '../lib/project.ts';
+import { ROOT } from '../lib/project.ts';
+import { runToEnd } from './process.ts';
 import type { Counts, Line } from './reporter.ts';
 
 export interface FileOptions {
@@ -18,11 +18,11 @@ export interface FileOptions {
 
 const TIMEOUT_MS = 300_000;
 
+/** The part of it after which a single test fails, so that the one that hangs is named. */
+const TEST_SHARE = 0.8;
+
 /** Most that is shown of what a failing file printed, in characters from its end. */
 const PRINTED_SHOWN = 20_000;
-
-/** Files under way; they are groups of their own, so a terminal's interrupt does not reach them. */
-const running = new Set<ChildProcess>();
 
 /** Runs the files, as many at once as there are cores, and adds up their tests. */
 export async function runFiles(files: readonly string[], options: FileOptions): Promise<Counts> {
@@ -40,17 +40,15 @@ export async function runFiles(files: readonly string[], options: FileOptions): 
   return total;
 }
 
-/** Ends what runs; for an interrupted run. */
-export function endFiles(): void {
-  for (const child of running) endGroup(child);
-}
-
 async function runFile(file: string, { timeoutMs = TIMEOUT_MS, say }: FileOptions): Promise<Counts> {
   const scratch = mkdtempSync(join(tmpdir(), 'heapmesh-test-'));
   const report = join(scratch, 'report.jsonl');
   const started = performance.now();
   try {
-    const { code, printed, timedOut } = await run(file, report, timeoutMs);
+    let printed = '';
+    const { code, timedOut } = await runToEnd(nodeTest(file, report, timeoutMs), timeoutMs, text => {
+      printed = (printed + text).slice(-PRINTED_SHOWN);
+    });
     const lines = readLines(report);
     const told = lines.find(line => line.kind === 'counts')?.counts;
     const failures = lines.filter(line => line.kind === 'failed');
@@ -74,6 +72,17 @@ async function runFile(file: string, { timeoutMs = TIMEOUT_MS, say }: FileOption
   }
 }
 
+function nodeTest(file: string, report: string, timeoutMs: number): string[] {
+  return [
+    'node',
+    '--conditions=heapmesh-source',
+    `--test-timeout=${Math.floor(timeoutMs * TEST_SHARE)}`,
+    `--test-reporter=${join(ROOT, 'scripts/testing/reporter.ts')}`,
+    `--test-reporter-destination=${report}`,
+    file,
+  ];
+}
+
 /** What is wrong with the end of the file beside its failed tests. */
 function endedBadly(
   code: number | null,
@@ -87,58 +96,6 @@ function endedBadly(
   if (code !== 0 && told.failed === 0) return `its tests passed, but the file ended with exit code ${code}`;
   if (told.passed + told.failed + told.skipped === 0) return 'the file has no tests';
   return undefined;
-}
-
-interface End {
-  readonly code: number | null;
-  readonly printed: string;
-  readonly timedOut: boolean;
-}
-
-function run(file: string, report: string, timeoutMs: number): Promise<End> {
-  const { promise, resolve } = Promise.withResolvers<End>();
-  const reporter = join(ROOT, 'scripts/testing/reporter.ts');
-  const child = spawn(
-    'node',
-    [
-      '--conditions=heapmesh-source',
-      '--enable-source-maps',
-      `--test-reporter=${reporter}`,
-      `--test-reporter-destination=${report}`,
-      file,
-    ],
-    { cwd: ROOT, env: pinnedEnv(), stdio: ['ignore', 'pipe', 'pipe'], detached: true },
-  );
-  running.add(child);
-  let printed = '';
-  let timedOut = false;
-  const keep = (chunk: string): void => {
-    printed = (printed + chunk).slice(-PRINTED_SHOWN);
-  };
-  child.stdout.setEncoding('utf8').on('data', keep);
-  child.stderr.setEncoding('utf8').on('data', keep);
-  const timer = setTimeout(() => {
-    timedOut = true;
-    endGroup(child);
-  }, timeoutMs);
-  child.on('error', error => keep(`${error.message}\n`));
-  child.on('close', code => {
-    clearTimeout(timer);
-    // Whatever the file has started and left goes with it.
-    endGroup(child);
-    running.delete(child);
-    resolve({ code, printed, timedOut });
-  });
-  return promise;
-}
-
-function endGroup(child: ChildProcess): void {
-  if (child.pid === undefined) return;
-  try {
-    process.kill(-child.pid, 'SIGKILL');
-  } catch {
-    // The group has ended.
-  }
 }
 
 function readLines(report: string): Line[] {

@@ -1,9 +1,8 @@
 /** Runs one suite and counts. */
-import { spawn } from 'node:child_process';
-import { pinnedEnv, ROOT } from '../lib/project.ts';
 import { ToolchainMissing } from '../tools/kinds.ts';
 import type { ToolName } from '../tools/table.ts';
 import { runFiles } from './files.ts';
+import { runToEnd } from './process.ts';
 import type { Counts } from './reporter.ts';
 import type { Suite } from './suites.ts';
 
@@ -53,7 +52,10 @@ export async function runSuite(
   }
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   for (const command of suite.commands ?? []) {
-    const ok = (await run(command, pinnedEnv())) === 0;
+    const { code, timedOut } = await runToEnd(command, COMMAND_TIMEOUT_MS, text =>
+      process.stdout.write(text),
+    );
+    const ok = code === 0 && !timedOut;
     counts[ok ? 'passed' : 'failed']++;
     around.say(`  ${ok ? 'ok  ' : 'FAIL'} ${command.join(' ')}`);
   }
@@ -64,22 +66,4 @@ export async function runSuite(
     counts.skipped += of.skipped;
   }
   return result(counts);
-}
-
-/** Resolves with the exit code; 1 for a command that could not be started, was ended by a signal or ran out of time. */
-function run(command: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
-  const [file = '', ...args] = command;
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const child = spawn(file, args, {
-    cwd: ROOT,
-    env,
-    stdio: ['ignore', 'inherit', 'inherit'],
-    timeout: COMMAND_TIMEOUT_MS,
-  });
-  child.on('error', error => {
-    console.error(`  ${file}: ${error.message}`);
-    resolve(1);
-  });
-  child.on('close', code => resolve(code ?? 1));
-  return promise;
 }
