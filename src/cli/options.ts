@@ -42,7 +42,16 @@ export function readDuration(text: string): number {
 }
 
 export function readAddress(text: string): string {
-  const address = parseAddress(text);
+  return checkAddress(text, false);
+}
+
+/** An address to listen on: port 0 takes a free one. */
+export function readListenAddress(text: string): string {
+  return checkAddress(text, true);
+}
+
+function checkAddress(text: string, anyPort: boolean): string {
+  const address = parseAddress(text, { anyPort });
   if (typeof address === 'string') {
     throw new InvalidArgumentError(`${address}; expected host:port, such as 127.0.0.1:4701 or [::1]:4701.`);
   }

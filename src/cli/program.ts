@@ -4,6 +4,7 @@ import { Exit, type Io, type Register } from './cli.ts';
 import { register as call } from './commands/call.ts';
 import { register as check } from './commands/check.ts';
 import { register as completion } from './commands/completion.ts';
+import { register as demo } from './commands/demo.ts';
 import { register as drain } from './commands/drain.ts';
 import { register as heap } from './commands/heap.ts';
 import { register as pick } from './commands/pick.ts';
@@ -14,6 +15,7 @@ import { packageVersion, register as version } from './commands/version.ts';
 
 const COMMANDS: readonly Register[] = [
   serve,
+  demo,
   top,
   heap,
   pick,

@@ -1,8 +1,8 @@
 /** `heapmesh demo`. */
 import { Option } from 'commander';
 import type { Register } from '../cli.ts';
-import { type DemoFlags, runDemo } from '../demo/demo.ts';
-import { durationOption, outputOption, readAddress, readCount } from '../options.ts';
+import type { DemoFlags } from '../demo/demo.ts';
+import { durationOption, outputOption, readCount, readListenAddress } from '../options.ts';
 
 export const register: Register = (program, io) => {
   program
@@ -19,7 +19,7 @@ export const register: Register = (program, io) => {
       new Option(
         '--control <address>',
         'control address of the balancer; a free port where it is taken',
-      ).argParser(readAddress),
+      ).argParser(readListenAddress),
     )
     .addOption(outputOption())
     .addHelpText(
@@ -34,5 +34,9 @@ Examples:
   heapmesh demo --plain --join 5s
   heapmesh top                 in another terminal, while the demo runs`,
     )
-    .action((flags: DemoFlags) => runDemo(flags, io));
+    .action(async (flags: DemoFlags) => {
+      // Only here: no other command needs the whole balancer.
+      const { runDemo } = await import('../demo/demo.ts');
+      await runDemo(flags, io);
+    });
 };
