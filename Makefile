@@ -9,7 +9,7 @@ NODE := node_modules/.bin/node
 # Arguments for what a target starts: make run ARGS='--seconds 20', make test ARGS='unit tidy'.
 ARGS ?=
 
-.PHONY: help run test test-quick bench tools build gen lint format clean setup
+.PHONY: help run test test-quick bench tools build gen docs lint format clean setup
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ lint: gen ## Check style, types and protos, change nothing
 
 format: setup ## Format the sources and apply the linter's safe fixes
 	@$(NODE) node_modules/@biomejs/biome/bin/biome check --write .
+
+docs: gen ## Write docs/reference/ from the sources
+	@$(NODE) scripts/docs.ts
 
 clean: ## Remove what was built; installed packages and tools stay
 	rm -rf dist src/gen bench-results .make ./*.tgz

@@ -59,8 +59,13 @@ async function runFile(file: string, { timeoutMs = TIMEOUT_MS, say }: FileOption
     for (const line of lines) {
       if (line.kind === 'skipped') text.push(`    skipped ${line.test} (${line.place}): ${line.why}`);
     }
-    for (const line of failures) {
-      text.push(`    ${styleText('red', 'FAIL')} ${line.test} (${line.place})`, indent(line.why));
+    for (const [index, line] of failures.entries()) {
+      // A hook that fails, fails all tests of its file.
+      const again = index > 0 && line.why === failures[index - 1]?.why;
+      text.push(
+        `    ${styleText('red', 'FAIL')} ${line.test} (${line.place})`,
+        indent(again ? 'as above' : line.why),
+      );
     }
     if (problem !== undefined) text.push(`    ${styleText('red', 'FAIL')} ${problem}`);
     // Seeds are in what a file printed.

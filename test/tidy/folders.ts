@@ -39,7 +39,15 @@ export const SDK_PACKAGES = ['@grpc/grpc-js', '@bufbuild/protobuf'];
 export const SDKS = ['client', 'backend'];
 
 /** What users and programs start from: their exports are public, and what they reach is alive. */
-export const ENTRIES = ['src/index.ts', 'src/client/client.ts', 'src/backend/backend.ts', 'src/cli/main.ts'];
+export const ENTRIES = [
+  'src/index.ts',
+  'src/client/client.ts',
+  'src/backend/backend.ts',
+  'src/cli/main.ts',
+  // The demo starts these as processes.
+  'src/cli/demo/backend-process.ts',
+  'src/cli/demo/caller-process.ts',
+];
 
 /** Exports that nothing in `src/` imports, as `path#name`, each with the reason why it is one all the same. */
 export const ALLOWED_EXPORTS: ReadonlyMap<string, string> = new Map([]);

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { impure, undeclared, wrongWay } from './import-rules.ts';
 import type { Violation } from './source.ts';
-import { machinePath, narrowed, tooLong, unfinished, unreasoned } from './text-rules.ts';
+import { deadLinks, machinePath, narrowed, tooLong, unfinished, unreasoned } from './text-rules.ts';
 import { deadExports, deadFiles, idleAllowances } from './tree-rules.ts';
 
 const catches = (found: Violation[], line: number, says: RegExp): void => {
@@ -114,6 +114,14 @@ test('paths of a machine are caught', () => {
   catches(of('see /var/people/jo.'), 1, /one machine/);
   catches(of(`see ${['', 'home', 'ann', 'x'].join('/')}`), 1, /one machine/);
   passes(of('see ~/.cache/heapmesh, /srv/checkouts/mesh-data and https://a.example/home/x/y'));
+});
+
+test('links to files that are not there are caught', () => {
+  const exists = (path: string): boolean => path === 'docs/b.md';
+  catches(deadLinks('docs/a.md', 'x\n[b](c.md#top)', exists), 2, /c\.md, which is not there/);
+  passes(
+    deadLinks('docs/a.md', '[b](b.md#top), [c](../docs/b.md), [d](https://a.example/), [e](#here)', exists),
+  );
 });
 
 const entries = ['src/main.ts'];

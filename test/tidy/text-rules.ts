@@ -1,4 +1,5 @@
 /** Rules about the text of one file. */
+import { posix } from 'node:path';
 import { blanked, escaped, lineAt, type Violation } from './source.ts';
 
 /** A file holds one idea and reads in one sitting; beyond this it surely does not. */
@@ -77,4 +78,15 @@ export function machinePath(path: string, text: string, { root, home }: Machine)
     new RegExp([...own, anyones].join('|'), 'g'),
     match => `${match} is a path of one machine`,
   );
+}
+
+/** Links of a page to files that are not there; `exists` takes a path from the root of the checkout. */
+export function deadLinks(path: string, text: string, exists: (path: string) => boolean): Violation[] {
+  return [...text.matchAll(/\]\((?!\w+:|#)([^)#\s]+)/g)]
+    .filter(match => !exists(posix.join(posix.dirname(path), match[1] ?? '')))
+    .map(match => ({
+      path,
+      line: lineAt(text, match.index),
+      says: `links to ${match[1]}, which is not there`,
+    }));
 }

@@ -1,6 +1,6 @@
 /** The tidy rules, over the whole tree. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { extname, join } from 'node:path';
 import { test } from 'node:test';
@@ -8,7 +8,7 @@ import { filesBelow, ROOT } from '../../scripts/lib/project.ts';
 import { ALLOWED_EXPORTS, ENTRIES, SDKS } from './folders.ts';
 import { folderOf, impure, packageOf, undeclared, wrongWay } from './import-rules.ts';
 import { importsOf, type Violation } from './source.ts';
-import { machinePath, narrowed, tooLong, unfinished, unreasoned } from './text-rules.ts';
+import { deadLinks, machinePath, narrowed, tooLong, unfinished, unreasoned } from './text-rules.ts';
 import { deadExports, deadFiles, idleAllowances } from './tree-rules.ts';
 
 const TEXT = new Set([
@@ -101,6 +101,10 @@ test('every skipped rule has its reason', () =>
 test('no test is skipped without a reason', () => over(code('test'), narrowed));
 test('no path of a machine', () => {
   over(all, (path, text) => machinePath(path, text, { root: ROOT.replace(/\/$/, ''), home: homedir() }));
+});
+test('links lead to files', () => {
+  const pages = new Map([...all].filter(([path]) => path.endsWith('.md')));
+  over(pages, (path, text) => deadLinks(path, text, target => existsSync(join(ROOT, target))));
 });
 test('the lock file names no address', () => {
   assert.doesNotMatch(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'), /"resolved"/);
