@@ -10,7 +10,7 @@
  */
 import { Outcome } from './core.ts';
 import type { LeaseTable } from './lease.ts';
-import { decayedFailure, SCORE } from './score.ts';
+import { SCORE } from './score.ts';
 
 /** A pool's side of a row: told when the row's load has changed. */
 export interface RowListener {
@@ -64,10 +64,14 @@ const LATENCY = 4;
 const FAILURE = 5;
 const FAILURE_TIME = 6;
 
+/** f below this is 0: a penalty of a picosecond. */
+const FORGOTTEN = 1e-6;
+
 const UNBOUNDED = 0x7fff_ffff;
 const NO_MEMBERS: readonly Membership[] = [];
 
 export class CallRows {
+  private readonly cell = new Float64Array(1);
   private counts = new Int32Array(0);
   private sums = new Float64Array(0);
   private members: (Membership[] | undefined)[] = [];
@@ -191,9 +195,27 @@ export class CallRows {
 
   /** f by own calls as it is now. */
   ownFailure(slot: number, now: number): number {
+    this.ownFailureInto(this.cell, slot, now);
+    return this.cell[0] as number;
+  }
+
+  /** The same into a cell: returned, it would be boxed where this is not inlined. */
+  protected ownFailureInto(cell: Float64Array, slot: number, now: number): void {
     const row = slot << ROW;
-    const failure = this.sums[row + FAILURE] as number;
-    return failure === 0 ? 0 : decayedFailure(failure, now - (this.sums[row + FAILURE_TIME] as number));
+    this.ageFailure(row, now);
+    cell[0] = this.sums[row + FAILURE] as number;
+  }
+
+  /** Lets f decay in its cell up to now. */
+  private ageFailure(row: number, now: number): void {
+    const { sums } = this;
+    const failure = sums[row + FAILURE] as number;
+    if (failure === 0) return;
+    const idleMs = now - (sums[row + FAILURE_TIME] as number);
+    if (idleMs <= 0) return;
+    const next = failure * Math.exp(-idleMs / SCORE.failureDecayMs);
+    sums[row + FAILURE] = next < FORGOTTEN ? 0 : next;
+    sums[row + FAILURE_TIME] = now;
   }
 
   join(slot: number, pool: RowListener, member: number): void {
@@ -261,7 +283,8 @@ export class CallRows {
       failureChanged = (sums[row + FAILURE] as number) > 0;
       this.succeeded(row, now, latencyMs);
     } else if (failureChanged) {
-      const failure = this.ownFailure(slot, now);
+      this.ageFailure(row, now);
+      const failure = sums[row + FAILURE] as number;
       sums[row + FAILURE] = failure + SCORE.failureStep * (1 - failure);
       sums[row + FAILURE_TIME] = now;
     }
@@ -273,17 +296,20 @@ export class CallRows {
     const { sums } = this;
     sums[row + SERVED] = (sums[row + SERVED] as number) + 1;
     sums[row + PROVEN] = (sums[row + PROVEN] as number) + 1;
-    const failure = sums[row + FAILURE] as number;
-    if (failure > 0) {
-      const present = decayedFailure(failure, now - (sums[row + FAILURE_TIME] as number));
-      const next = present * (1 - SCORE.failureStep);
-      sums[row + FAILURE] = next < 1e-6 ? 0 : next;
-      sums[row + FAILURE_TIME] = now;
+    if ((sums[row + FAILURE] as number) > 0) {
+      this.ageFailure(row, now);
+      const next = (sums[row + FAILURE] as number) * (1 - SCORE.failureStep);
+      sums[row + FAILURE] = next < FORGOTTEN ? 0 : next;
     }
     if (!(latencyMs >= 0)) return;
     const present = sums[row + LATENCY] as number;
-    const step = latencyMs > present ? SCORE.latencyUp : SCORE.latencyDown;
-    sums[row + LATENCY] = Number.isNaN(present) ? latencyMs : present + step * (latencyMs - present);
+    // Two writes instead of a choice between a number given and one computed: V8 would box the latter.
+    if (Number.isNaN(present)) {
+      sums[row + LATENCY] = latencyMs;
+    } else {
+      const step = latencyMs > present ? SCORE.latencyUp : SCORE.latencyDown;
+      sums[row + LATENCY] = present + step * (latencyMs - present);
+    }
   }
 
   private tell(slot: number, now: number, failureChanged: boolean, failed: boolean): void {

@@ -36,8 +36,8 @@ export class IndexedHeap {
   /** Children of a node; chosen by benchmark, see docs/decisions. */
   static readonly ARITY: number = ARITY;
 
-  /** One cell: the key that rekey(), rekeyPicked() and rekeyRoot() are to give. */
-  readonly key = new Float64Array(1);
+  /** One cell: the key that rekey(), rekeyPicked(), rekeyRoot() and putBack() are to give. */
+  readonly key: Float64Array;
 
   private count = 0;
 
@@ -58,13 +58,15 @@ export class IndexedHeap {
 
   /**
    * @param capacity items that fit before the arrays double; the highest item counts, not their number
+   * @param key a cell to share with another heap
    */
-  constructor(capacity: number = HEAP_LIMITS.initialCapacity) {
+  constructor(capacity: number = HEAP_LIMITS.initialCapacity, key: Float64Array = new Float64Array(1)) {
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > HEAP_LIMITS.maxItems) {
       throw new RangeError(
         `heap capacity must be an integer from 1 to ${HEAP_LIMITS.maxItems}, got ${capacity}`,
       );
     }
+    this.key = key;
     this.keys = new Float64Array(capacity);
     this.stamps = new Float64Array(capacity);
     this.items = new Int32Array(capacity);
@@ -113,7 +115,10 @@ export class IndexedHeap {
    * @throws RangeError if the item is present or out of range, or the key is not as said
    */
   insert(item: number, key: number): void {
-    this.enter(item, key, false);
+    if (!(key > Number.NEGATIVE_INFINITY)) throw badKey(item, key);
+    const position = this.append(item, false);
+    this.keys[position] = key;
+    this.siftUp(position);
   }
 
   /** Puts an item in before every key. Among such items the one touched longest ago is first. */
@@ -126,10 +131,19 @@ export class IndexedHeap {
   /**
    * Puts an item back that was removed, with the place among equal keys that it had then: for one that
    * leaves the order for a while (at its cap) and must not come back as one never picked. An item that
-   * was never here is inserted. Keys and errors as in insert().
+   * was never here is inserted. Its key is what `key` holds; errors as in insert().
    */
-  putBack(item: number, key: number): void {
-    this.enter(item, key, true);
+  putBack(item: number): void {
+    const key = this.key[0] as number;
+    if (!(key > Number.NEGATIVE_INFINITY)) throw badKey(item, key);
+    const position = this.append(item, true);
+    this.keys[position] = key;
+    this.siftUp(position);
+  }
+
+  /** Forgets when a removed item was picked: putBack() will insert it. */
+  forget(item: number): void {
+    if (item < this.stampsLeft.length) this.stampsLeft[item] = 0;
   }
 
   /**
@@ -314,13 +328,6 @@ export class IndexedHeap {
 
   private positionOf(item: number): number {
     return this.positions[item] ?? ABSENT;
-  }
-
-  private enter(item: number, key: number, back: boolean): void {
-    if (!(key > Number.NEGATIVE_INFINITY)) throw badKey(item, key);
-    const position = this.append(item, back);
-    this.keys[position] = key;
-    this.siftUp(position);
   }
 
   private markPicked(position: number): void {

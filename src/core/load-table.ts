@@ -59,7 +59,8 @@ export class LoadTable extends CallRows {
   maxConcurrency = new Int32Array(0);
 
   private readonly free: number[] = [];
-  private readonly cell: CapacityCell = { served: 0, busyS: 0 };
+  private readonly capacityCell: CapacityCell = { served: 0, busyS: 0 };
+  private readonly failureCell = new Float64Array(1);
 
   /** A row for a server, all zero and never reported. */
   allocate(weight: number, maxConcurrency: number): number {
@@ -108,12 +109,17 @@ export class LoadTable extends CallRows {
 
   /** f as it is now: own experience or what the last report told, whichever is worse. */
   failureNow(slot: number, now: number): number {
-    const own = this.ownFailure(slot, now);
-    const told = decayedFailure(
-      this.failureReported[slot] as number,
-      now - (this.reportTime[slot] as number),
-    );
-    return Math.max(own, told);
+    this.failureInto(this.failureCell, slot, now);
+    return this.failureCell[0] as number;
+  }
+
+  /** The same into a cell, for the path of a call. */
+  failureInto(cell: Float64Array, slot: number, now: number): void {
+    this.ownFailureInto(cell, slot, now);
+    const told = this.failureReported[slot] as number;
+    if (told === 0) return;
+    const toldNow = decayedFailure(told, now - (this.reportTime[slot] as number));
+    cell[0] = Math.max(cell[0] as number, toldNow);
   }
 
   /** Takes a report in and re-keys the server in every pool it is in. */
@@ -139,7 +145,7 @@ export class LoadTable extends CallRows {
       const served = ((rps - eps) * windowMs) / 1000;
       if (served > 0) this.prove(slot, served);
       if (sample.utilization > 0 && rps > 0) {
-        const cell = this.cell;
+        const cell = this.capacityCell;
         cell.served = this.served[slot] as number;
         cell.busyS = this.busyS[slot] as number;
         const busyS = (sample.utilization * windowMs) / 1000;

@@ -8,10 +8,17 @@
 import type { LoadTable } from './load-table.ts';
 import { driftedCapacity, gridStepOf, othersEstimate, SCORE, staleFactor } from './score.ts';
 
+/** Shift of a member to its row of parts, and the cells of a row. */
+const ROW = 2;
+const BASE = 0;
+const FACTOR = 1;
+const PENALTY = 2;
+/** Step on the capacity grid; NaN: none yet. */
+const STEP = 3;
+
 export class PoolScores {
-  base = new Float64Array(0);
-  factor = new Float64Array(0);
-  penalty = new Float64Array(0);
+  /** By member, four cells a row: what a call reads lies together. */
+  private parts = new Float64Array(0);
 
   /** Mean own calls in flight a member, from the last round. */
   meanOwn = 0;
@@ -25,11 +32,11 @@ export class PoolScores {
   private sumOthers = 0;
   private sumCapacity = 0;
 
-  private step = new Float64Array(0);
   /** What of a member is in the sums now. */
   private countedOthers = new Float64Array(0);
   private countedCapacity = new Float64Array(0);
 
+  private readonly cell = new Float64Array(1);
   private readonly round = {
     members: 0,
     own: 0,
@@ -47,28 +54,33 @@ export class PoolScores {
   }
 
   grow(capacity: number): void {
-    for (const name of ['base', 'factor', 'penalty', 'step', 'countedOthers', 'countedCapacity'] as const) {
-      const wider = new Float64Array(capacity);
-      wider.set(this[name]);
-      this[name] = wider;
-    }
+    this.parts = enlarged(this.parts, capacity << ROW);
+    this.countedOthers = enlarged(this.countedOthers, capacity);
+    this.countedCapacity = enlarged(this.countedCapacity, capacity);
+  }
+
+  /** Writes a member's key into a cell: returned, it would be boxed where this is not inlined. */
+  keyInto(cell: Float64Array, member: number, own: number): void {
+    const { parts } = this;
+    const row = member << ROW;
+    cell[0] =
+      (own + (parts[row + BASE] as number)) * (parts[row + FACTOR] as number) +
+      (parts[row + PENALTY] as number);
   }
 
   key(member: number, own: number): number {
-    return (
-      (own + (this.base[member] as number)) * (this.factor[member] as number) +
-      (this.penalty[member] as number)
-    );
+    this.keyInto(this.cell, member, own);
+    return this.cell[0] as number;
   }
 
   /** ô: calls that others are taken to have in flight there. */
   othersOf(member: number): number {
-    return (this.base[member] as number) - SCORE.bias;
+    return (this.parts[(member << ROW) + BASE] as number) - SCORE.bias;
   }
 
   /** A member comes in, its terms from what its row says. */
   enter(member: number, slot: number, now: number): void {
-    this.step[member] = Number.NaN;
+    this.parts[(member << ROW) + STEP] = Number.NaN;
     this.countedOthers[member] = 0;
     this.countedCapacity[member] = 0;
     this.refresh(member, slot, now);
@@ -85,9 +97,9 @@ export class PoolScores {
   served(latencyMs: number): void {
     if (!(latencyMs >= 0)) return;
     const present = this.residenceMs;
-    this.residenceMs = !Number.isNaN(present)
-      ? present + SCORE.residenceStep * (latencyMs - present)
-      : latencyMs;
+    // As in CallRows: a choice between a number given and one computed would be boxed.
+    if (Number.isNaN(present)) this.residenceMs = latencyMs;
+    else this.residenceMs = present + SCORE.residenceStep * (latencyMs - present);
   }
 
   /** Learns W from a report by Little's law, for pools whose callers never tell a latency. */
@@ -108,8 +120,10 @@ export class PoolScores {
     const mean = this.mean();
     const learned = loads.capacity[slot] as number;
     const capacity = driftedCapacity(learned, mean, now - (loads.capacityTime[slot] as number));
-    const step = gridStepOf(capacity, mean, this.step[member] as number);
-    this.step[member] = step;
+    const { parts } = this;
+    const row = member << ROW;
+    const step = gridStepOf(capacity, mean, parts[row + STEP] as number);
+    parts[row + STEP] = step;
     const scaled = mean * Math.exp(step * SCORE.gridStep) * (loads.weight[slot] as number);
 
     const last = loads.others[slot] as number;
@@ -132,15 +146,16 @@ export class PoolScores {
         stale = staleFactor(loads.latencyOf(slot), this.residence(), ownAge, this.meanAgeMs);
       }
     }
-    this.base[member] = others + SCORE.bias;
-    this.factor[member] = stale / scaled;
+    parts[row + BASE] = others + SCORE.bias;
+    parts[row + FACTOR] = stale / scaled;
     this.punish(member, slot, now);
   }
 
   /** Computes the failure term anew. */
   punish(member: number, slot: number, now: number): void {
-    const failure = this.loads.failureNow(slot, now);
-    this.penalty[member] = failure * failure * SCORE.failureCostS;
+    this.loads.failureInto(this.cell, slot, now);
+    const failure = this.cell[0] as number;
+    this.parts[(member << ROW) + PENALTY] = failure * failure * SCORE.failureCostS;
   }
 
   /** Counts a member into the round that `endRound` closes. */
@@ -180,9 +195,11 @@ export class PoolScores {
 
   /** The score's terms by name, for people. */
   terms(member: number, slot: number, now: number): Record<string, number> {
+    const { parts } = this;
+    const row = member << ROW;
     const loads = this.loads;
     const age = now - (loads.reportTime[slot] as number);
-    const scaled = this.mean() * Math.exp((this.step[member] as number) * SCORE.gridStep);
+    const scaled = this.mean() * Math.exp((parts[row + STEP] as number) * SCORE.gridStep);
     const weight = loads.weight[slot] as number;
     return {
       own: loads.own(slot),
@@ -190,9 +207,9 @@ export class PoolScores {
       leased: loads.leased(slot),
       others: this.othersOf(member),
       capacity: scaled * weight,
-      stale: (this.factor[member] as number) * scaled * weight,
+      stale: (parts[row + FACTOR] as number) * scaled * weight,
       failure: loads.failureNow(slot, now),
-      penalty_seconds: this.penalty[member] as number,
+      penalty_seconds: parts[row + PENALTY] as number,
       ...(age < Number.POSITIVE_INFINITY ? { report_age_seconds: age / 1000 } : {}),
     };
   }
@@ -206,4 +223,10 @@ export class PoolScores {
   private mean(): number {
     return this.meanCapacity > 0 ? this.meanCapacity : (SCORE.assumedSlots * 1000) / this.residence();
   }
+}
+
+function enlarged(from: Float64Array<ArrayBuffer>, length: number): Float64Array<ArrayBuffer> {
+  const to = new Float64Array(length);
+  to.set(from);
+  return to;
 }

@@ -136,7 +136,7 @@ export class Pool implements RowListener {
     this.clock = Math.max(this.clock, now);
     const from = this.zoneOf[member] as Zone;
     if (from.name !== view.spec.zone) {
-      from.drop(member);
+      from.forget(member);
       from.members--;
       this.zoneOf[member] = this.zone(view.spec.zone);
       this.dropIfEmpty(from);
@@ -151,7 +151,7 @@ export class Pool implements RowListener {
     if (member === undefined) return;
     this.tally(member, -1);
     const zone = this.zoneOf[member] as Zone;
-    zone.drop(member);
+    zone.forget(member);
     zone.members--;
     this.scores.leave(member);
     this.loads.leave(slot, this);
@@ -184,8 +184,9 @@ export class Pool implements RowListener {
 
   rekey(member: number): void {
     if (this.flags[member] === 0) {
-      const own = this.loads.own(this.slots[member] as number);
-      (this.zoneOf[member] as Zone).order.update(member, this.scores.key(member, own));
+      const { order } = this.only ?? (this.zoneOf[member] as Zone);
+      this.scores.keyInto(order.key, member, this.loads.own(this.slots[member] as number));
+      order.rekey(member);
     } else {
       this.place(member);
     }
@@ -317,11 +318,12 @@ export class Pool implements RowListener {
     const loads = this.loads;
     const slot = this.slots[member] as number;
     const lease = this.leases.begin(loads, slot, this.id, kind, now);
-    const zone = this.zoneOf[member] as Zone;
+    const { order, capped } = this.only ?? (this.zoneOf[member] as Zone);
     if (this.flags[member] === 0) {
-      zone.order.pick(member, this.scores.key(member, loads.own(slot)));
+      this.scores.keyInto(order.key, member, loads.own(slot));
+      order.rekeyPicked(member);
     } else {
-      if (!zone.order.touch(member)) zone.capped.touch(member);
+      if (!order.touch(member)) capped.touch(member);
       this.place(member);
     }
     if (loads.isShared(slot)) this.tellOthers(slot);
@@ -405,13 +407,13 @@ export class Pool implements RowListener {
       return;
     }
     const own = this.loads.own(slot);
-    const key = this.scores.key(member, own);
+    this.scores.keyInto(zone.order.key, member, own);
     if ((flags & WARMING) !== 0) {
       const proven = this.loads.provenSince(slot);
       if (proven > 0) this.flags[member] = flags & ~NEWCOMER;
       const elapsed = this.clock - (this.loads.warmSince[slot] as number);
       if (own >= warmupCap(proven, elapsed, this.scores.meanOwn)) {
-        zone.cap(member, key);
+        zone.cap(member);
         return;
       }
       if (proven === 0 && (flags & NEWCOMER) !== 0) {
@@ -419,7 +421,7 @@ export class Pool implements RowListener {
         return;
       }
     }
-    zone.keep(member, key);
+    zone.keep(member);
   }
 
   private intervalMs(): number {

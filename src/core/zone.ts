@@ -5,7 +5,7 @@ export class Zone {
   readonly name: string;
   readonly order = new IndexedHeap();
   /** Warming members at their cap: taken only where nobody is in any order. */
-  readonly capped = new IndexedHeap();
+  readonly capped = new IndexedHeap(undefined, this.order.key);
   /** Members of the pool in this zone, eligible or not. */
   members = 0;
 
@@ -13,11 +13,11 @@ export class Zone {
     this.name = name;
   }
 
-  /** In the order, by its key. */
-  keep(member: number, key: number): void {
-    if (this.order.update(member, key)) return;
+  /** In the order, by what the key cell of the order holds. */
+  keep(member: number): void {
+    if (this.order.rekey(member)) return;
     this.capped.remove(member);
-    this.order.putBack(member, key);
+    this.order.putBack(member);
   }
 
   /** At the root of the order, before every key. */
@@ -28,11 +28,18 @@ export class Zone {
     this.order.insertAsRoot(member);
   }
 
-  /** Out of the order, among those at their cap. */
-  cap(member: number, key: number): void {
-    if (this.capped.update(member, key)) return;
+  /** Out of the order, among those at their cap, there by what the key cell of the order holds. */
+  cap(member: number): void {
+    if (this.capped.rekey(member)) return;
     this.order.remove(member);
-    this.capped.putBack(member, key);
+    this.capped.putBack(member);
+  }
+
+  /** Out of both for good: whoever has this number next was never picked. */
+  forget(member: number): void {
+    this.drop(member);
+    this.order.forget(member);
+    this.capped.forget(member);
   }
 
   /** Out of both. */

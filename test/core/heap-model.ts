@@ -47,6 +47,10 @@ export class SortedModel {
     else this.#enter({ ...left, key });
   }
 
+  forget(item: number): void {
+    this.#left.delete(item);
+  }
+
   update(item: number, key: number): boolean {
     const place = this.#take(item);
     if (place !== undefined) this.#enter({ ...place, key });

@@ -12,6 +12,11 @@ const inOrder = (heap: IndexedHeap): number[] => {
   return out;
 };
 
+const putBack = (heap: IndexedHeap, item: number, key: number): void => {
+  heap.key[0] = key;
+  heap.putBack(item);
+};
+
 /** Takes everything out by the root. */
 const drained = (heap: IndexedHeap): number[] => {
   const out: number[] = [];
@@ -23,7 +28,16 @@ const drained = (heap: IndexedHeap): number[] => {
   return out;
 };
 
-type Operation = 'insert' | 'insertAsRoot' | 'putBack' | 'update' | 'pickRoot' | 'pick' | 'touch' | 'remove';
+type Operation =
+  | 'forget'
+  | 'insert'
+  | 'insertAsRoot'
+  | 'putBack'
+  | 'update'
+  | 'pickRoot'
+  | 'pick'
+  | 'touch'
+  | 'remove';
 
 /** Does one operation on both and compares what it returns. */
 function apply(heap: IndexedHeap, model: SortedModel, operation: Operation, item: number, key: number): void {
@@ -45,9 +59,9 @@ function apply(heap: IndexedHeap, model: SortedModel, operation: Operation, item
       }
       break;
     case 'putBack':
-      if (present) assert.throws(() => heap.putBack(item, key), RangeError);
+      if (present) assert.throws(() => putBack(heap, item, key), RangeError);
       else {
-        heap.putBack(item, key);
+        putBack(heap, item, key);
         model.putBack(item, key);
       }
       break;
@@ -65,6 +79,10 @@ function apply(heap: IndexedHeap, model: SortedModel, operation: Operation, item
       break;
     case 'touch':
       assert.equal(heap.touch(item), model.touch(item));
+      break;
+    case 'forget':
+      heap.forget(item);
+      model.forget(item);
       break;
     case 'remove':
       assert.equal(heap.remove(item), model.remove(item));
@@ -89,6 +107,7 @@ const OPERATIONS: readonly [Operation, number][] = [
   ['pick', 2],
   ['touch', 1],
   ['remove', 4],
+  ['forget', 1],
 ];
 const WHEEL = OPERATIONS.flatMap(([operation, share]) => new Array<Operation>(share).fill(operation));
 
@@ -276,7 +295,7 @@ describe('IndexedHeap: order among equals', () => {
     for (let item = 0; item < 4; item++) heap.touch(item);
     heap.remove(1);
     heap.remove(2);
-    heap.putBack(1, 1);
+    putBack(heap, 1, 1);
     heap.insert(2, 1);
     assert.deepEqual(inOrder(heap), [2, 0, 1, 3]);
   });
@@ -289,7 +308,7 @@ describe('IndexedHeap: order among equals', () => {
     heap.clear();
     heap.insert(1, 1);
     heap.touch(1);
-    heap.putBack(0, 1);
+    putBack(heap, 0, 1);
     assert.deepEqual(inOrder(heap), [0, 1]);
     heap.verify();
   });
@@ -373,7 +392,7 @@ describe('IndexedHeap: looking without changing', () => {
       () => small.touch(7),
       () => small.remove(small.itemAt(small.size - 1)),
       () => small.remove(small.itemAt(1)),
-      () => small.putBack(40, 2),
+      () => putBack(small, 40, 2),
       () => small.clear(),
     ];
     for (const change of changes) {
@@ -409,7 +428,7 @@ describe('IndexedHeap: input that it refuses', () => {
     for (let item = 0; item < 12; item++) heap.insert(item, item);
     for (const key of [Number.NaN, Number.NEGATIVE_INFINITY]) {
       assert.throws(() => heap.insert(20, key), /key of item 20 is (NaN|-Infinity)/);
-      assert.throws(() => heap.putBack(20, key), RangeError);
+      assert.throws(() => putBack(heap, 20, key), RangeError);
       assert.throws(() => heap.update(3, key), /key of item 3/);
       assert.throws(() => heap.pick(3, key), /key of item 3/);
       assert.throws(() => heap.pickRoot(key), /key of item 0/);
@@ -423,7 +442,7 @@ describe('IndexedHeap: input that it refuses', () => {
     for (const item of [-1, 0.5, Number.NaN, HEAP_LIMITS.maxItems, 2 ** 40]) {
       assert.throws(() => heap.insert(item, 1), /heap items are integers from 0 to/);
       assert.throws(() => heap.insertAsRoot(item), RangeError);
-      assert.throws(() => heap.putBack(item, 1), RangeError);
+      assert.throws(() => putBack(heap, item, 1), RangeError);
     }
     heap.insert(3, 1);
     assert.throws(() => heap.insert(3, 2), /item 3 is in the heap already/);

@@ -25,10 +25,10 @@ test('an expired lease is neither success nor failure', () => {
   rig.advance(200);
   assert.equal(rig.mesh.leases.open, 0);
   assert.equal(rig.mesh.leases.expired, 1);
-  assert.equal(rig.mesh.loads.failure[0], 0);
-  assert.equal(rig.mesh.loads.proven[0], 0);
+  assert.equal(rig.mesh.loads.ownFailure(0, rig.now), 0);
+  assert.equal(rig.mesh.loads.provenSince(0), 0);
   assert.equal(rig.complete(lease, Outcome.FAILURE), false);
-  assert.equal(rig.mesh.loads.failure[0], 0);
+  assert.equal(rig.mesh.loads.ownFailure(0, rig.now), 0);
 });
 
 test('renewing keeps a lease, and only a relayed call lives without', () => {
@@ -56,7 +56,7 @@ test('a completion after the server has gone, or come anew in the same slot, cha
   assert.equal(rig.mesh.slotOf('b'), 0, 'the slot is used again');
   assert.equal(rig.complete(lease, Outcome.FAILURE), true, 'the lease itself is still open');
   assert.equal(rig.mesh.loads.own(0), 0);
-  assert.equal(rig.mesh.loads.failure[0], 0);
+  assert.equal(rig.mesh.loads.ownFailure(0, rig.now), 0);
 });
 
 const SEED = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31);
@@ -133,7 +133,7 @@ test(`any order of picks, completions, reports, renewals and time keeps counts a
           for (let s = 0; s < size; s++) {
             const mine = open.filter(one => one.slot === s);
             assert.equal(
-              rig.mesh.loads.relayed[s],
+              rig.mesh.loads.relayed(s),
               mine.filter(one => one.kind === LeaseKind.RELAYED).length,
             );
             assert.equal(rig.mesh.loads.leased(s), mine.filter(one => one.kind === LeaseKind.LEASED).length);
