@@ -123,13 +123,13 @@ export class HeaderReceiver {
       return;
     }
     state.lastPeerId = streamId;
-    state.earnByStream();
     // RFC 9113 6.8: "Receivers of a GOAWAY frame MUST NOT open additional streams on the connection"; those that
     // were under way are ignored, as GOAWAY said.
     if (state.goawaySent >= 0 && streamId > state.goawaySent) {
       state.stray();
       return;
     }
+    state.earnByStream();
     const fault = this.#selfDependent ? 'SELF_DEPENDENCY' : this.#valid(list, HeadersKind.REQUEST);
     if (fault !== undefined) {
       state.refuse(streamId, fault);
