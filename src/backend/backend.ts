@@ -93,6 +93,9 @@ export interface StartOptions {
   readonly timeoutMs?: number;
 }
 
+/** Of a backend that is registered; its id and address are what it is known by. */
+export type DescriptionChanges = Partial<Omit<BackendDescription, 'id' | 'address'>>;
+
 export interface DrainOptions {
   /** Default: `drainTimeoutMs` of the options. */
   readonly timeoutMs?: number;
@@ -141,7 +144,7 @@ export interface LoadReporter {
   /** Ends at once what is left; balancers are told that this backend is gone. Never rejects. */
   close(): Promise<void>;
   /** Changes what balancers were told, and tells them. Throws `ReporterError` (`invalid-options`, `closed`). */
-  update(changes: Partial<BackendDescription>): void;
+  update(changes: DescriptionChanges): void;
   /** For servers of other kinds: a call begins; `end` it with its gRPC status code. */
   callStarted(): CallHandle;
   /** For `new grpc.Server({ interceptors: [...] })`, first in the list. */

@@ -2,7 +2,7 @@
  * Figures that the application gives. Its functions may throw and may return anything; a balancer ends
  * a stream over a figure that is none. So what cannot be sent is left out, and said once.
  */
-import { REPORTER_LIMITS } from '../core/limits.ts';
+import { CONTROL, REPORTER_LIMITS } from '../core/limits.ts';
 import { IN_FLIGHT_METRIC } from '../grpc/orca.ts';
 import type { ReporterLogger } from './options.ts';
 
@@ -32,6 +32,8 @@ export class CustomMetrics {
         this.#complain(name, 'is counted by the reporter and cannot be set');
       } else if (!Number.isFinite(value)) {
         this.#complain(name, `is ${String(value)}, which is no finite number`);
+      } else if (name.length > CONTROL.metricNameBytes) {
+        this.#complain(name.slice(0, 32), `has a name of more than ${CONTROL.metricNameBytes} characters`);
       } else if (room-- <= 0) {
         this.#complain('namedMetrics', `has more than ${REPORTER_LIMITS.metrics} entries`);
         break;
@@ -60,7 +62,7 @@ export class CustomMetrics {
   #fraction(what: string, read: () => number): number | undefined {
     const value = this.#call(what, read);
     if (value === undefined) return undefined;
-    if (Number.isFinite(value) && value >= 0) return value;
+    if (value >= 0 && value <= REPORTER_LIMITS.utilization) return value;
     this.#complain(what, `is ${String(value)}, which is no fraction of 0 or more`);
     return undefined;
   }

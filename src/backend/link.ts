@@ -5,7 +5,7 @@
  *                     registered → leaving → left
  *        any but leaving and left → asleep (another link leads to the same instance) → connecting
  */
-import { REPORTER_LIMITS } from '../core/limits.ts';
+import { CONTROL, REPORTER_LIMITS } from '../core/limits.ts';
 import type { Registered, Registration, ReportLoadResponse } from '../gen/heapmesh/v1/load_report.ts';
 import { durationOf, millisOf } from '../grpc/duration.ts';
 import { Status, statusName } from '../grpc/status.ts';
@@ -140,11 +140,6 @@ export class Link {
     else this.#lost(this.lastError?.code ?? Status.UNAVAILABLE, this.lastError?.message ?? '');
   }
 
-  /** Tells the balancer what it waits for before it lets go: that no call is in flight any more. */
-  reportNow(): void {
-    if (this.phase === 'leaving' && !this.#closing) this.#report();
-  }
-
   /** Ends the stream. With `farewell`, says first that this backend is gone. */
   close(farewell: boolean): void {
     const stream = this.#stream;
@@ -171,7 +166,7 @@ export class Link {
         break;
       case 'reportInterval':
         this.#setInterval(millisOf(kind.value));
-        if (this.phase === 'registered' || this.phase === 'leaving') this.#schedule(this.intervalMs);
+        if (this.phase === 'registered') this.#schedule(this.intervalMs);
         break;
       case 'drain':
         this.#context.drainAsked(this, millisOf(kind.value.timeout), kind.value.cause);
@@ -206,7 +201,7 @@ export class Link {
   }
 
   #deregister(): void {
-    const leftMs = Math.max(0, (this.#leaveBy ?? 0) - this.#context.now());
+    const leftMs = Math.min(Math.max(0, (this.#leaveBy ?? 0) - this.#context.now()), CONTROL.drainMs);
     this.phase = 'leaving';
     this.#stream?.send({ $case: 'deregistration', value: { drainTimeout: durationOf(leftMs) } });
     this.#report();
@@ -235,16 +230,24 @@ export class Link {
       const reading = meter.read();
       const from = this.#reading ?? reading;
       const value = meter.report(from, reading);
-      stream.send({ $case: 'load', value }, durationOf(reading.at - from.at));
+      const windowMs = reading.at - from.at;
+      // A window of nothing is none: the rates are 0 then.
+      const window = windowMs >= 0.001 ? durationOf(windowMs) : undefined;
+      stream.send({ $case: 'load', value }, window);
       this.#reading = reading;
       this.reports += 1;
     }
+    // The balancer waits for a report of no calls in flight.
+    const { leavingReportMs } = REPORTER_LIMITS;
+    const everyMs = this.phase === 'leaving' ? Math.min(this.intervalMs, leavingReportMs) : this.intervalMs;
     // Keeps its phase; what a blocked event loop has missed is not made up for.
-    this.#schedule(Math.max(1, Math.min(this.intervalMs, this.#nextReportAt + this.intervalMs - now())));
+    this.#schedule(Math.max(1, Math.min(everyMs, this.#nextReportAt + everyMs - now())));
   }
 
   #ended(code: number, details: string): void {
-    if (this.phase === 'leaving' && code === Status.OK) this.#gone(true);
+    // ABORTED: a newer stream of the same backend has taken this one's place, and this one's worries.
+    const over = code === Status.OK || code === Status.ABORTED;
+    if (this.phase === 'leaving' && over) this.#gone(true);
     else this.#lost(code, `${statusName(code)}: ${details === '' ? 'the stream was ended' : details}`);
   }
 
@@ -258,9 +261,9 @@ export class Link {
     this.lastError = { code, message };
     this.failures += 1;
     this.phase = 'waiting';
-    const retryInMs = this.refused
-      ? this.#backoff.spread(REPORTER_LIMITS.refusedRetryMs)
-      : this.#backoff.next();
+    // Taken over by another process: to take it back at once would go on for ever.
+    const slowly = this.refused || code === Status.ABORTED;
+    const retryInMs = slowly ? this.#backoff.spread(REPORTER_LIMITS.refusedRetryMs) : this.#backoff.next();
     if (this.#leaveBy === undefined) {
       this.#timer = later(retryInMs, () => this.connect());
       this.#context.lost(this, code, message, retryInMs);

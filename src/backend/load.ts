@@ -45,7 +45,7 @@ export class LoadMeter {
   report(from: Reading, to: Reading): OrcaLoadReport {
     const seconds = (to.at - from.at) / 1_000;
     const ended = to.ended - from.ended;
-    const perSecond = (count: number) => (seconds > 0 ? count / seconds : 0);
+    const perSecond = (count: number) => (seconds >= 1e-6 ? count / seconds : 0);
     const cpu = fractionUsed(from.usages.cpu, to.usages.cpu);
     const cgroupCpu = fractionUsed(from.usages.cgroupCpu, to.usages.cgroupCpu);
     const eventLoop = fractionUsed(from.usages.eventLoop, to.usages.eventLoop);

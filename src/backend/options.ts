@@ -1,6 +1,6 @@
 /** What a reporter is told, checked once. */
 import type { ChannelCredentials, ChannelOptions } from '@grpc/grpc-js';
-import { REPORTER_LIMITS } from '../core/limits.ts';
+import { CONTROL, REPORTER_LIMITS } from '../core/limits.ts';
 import type { Registration } from '../gen/heapmesh/v1/load_report.ts';
 import { ReporterError } from './error.ts';
 
@@ -115,7 +115,12 @@ export function resolveOptions(options: LoadReporterOptions): ResolvedOptions {
     );
   }
   checkDescription(options);
-  for (const [name, read] of Object.entries(utilization ?? {})) {
+  const resources = Object.entries(utilization ?? {});
+  const few = resources.length <= REPORTER_LIMITS.metrics;
+  requireThat(few, 'utilization', `names more than ${REPORTER_LIMITS.metrics} resources`);
+  for (const [name, read] of resources) {
+    const short = name.length <= CONTROL.metricNameBytes;
+    requireThat(short, 'utilization', `has a name of more than ${CONTROL.metricNameBytes} characters`);
     requireThat(
       typeof read === 'function',
       `utilization.${name}`,

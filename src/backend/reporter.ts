@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import type { ServerInterceptor } from '@grpc/grpc-js';
 
 import type {
+  DescriptionChanges,
   DrainOptions,
   DrainResult,
   LoadReporter,
@@ -96,9 +97,14 @@ export class Reporter implements LoadReporter {
     return this.#started;
   }
 
-  update(changes: Partial<BackendDescription>): void {
+  update(changes: DescriptionChanges): void {
     if (this.#phase === 'draining' || this.#phase === 'drained' || this.#phase === 'closed') {
       throw new ReporterError('closed', `update() after the reporter was ${this.#phase}`);
+    }
+    for (const field of ['id', 'address'] as const) {
+      if (field in changes) {
+        throw new ReporterError('invalid-options', `${field} cannot change; it takes another reporter`);
+      }
     }
     const description = { ...this.#description, ...changes };
     checkDescription(description);
@@ -126,14 +132,12 @@ export class Reporter implements LoadReporter {
     const deadline = now() + timeoutMs;
     this.#startWait?.fail(new ReporterError('closed', 'the reporter drains'));
     this.#enter('draining');
-    const taken = [...this.#balancers].filter(link => link.answer !== undefined && link.phase !== 'asleep');
-    const stop = this.#calls.whenEmpty(() => {
-      for (const link of this.#balancers) link.reportNow();
-    });
+    const taken = [...this.#balancers].filter(
+      link => link.answer !== undefined && link.phase !== 'asleep' && !link.refused,
+    );
     this.#balancers.leave(timeoutMs);
     await this.#allLeft(timeoutMs);
     await drainCalls(this.#calls, this.#options.settleMs, deadline, now);
-    stop();
     const { inFlight } = this.#calls;
     const unconfirmed = taken.filter(link => !link.confirmed).map(link => link.address);
     if (unconfirmed.length > 0) {
@@ -239,6 +243,8 @@ export class Reporter implements LoadReporter {
         this.#lost(link, code, message, retryInMs);
       },
       drainAsked: (link, timeoutMs, cause) => {
+        // A balancer that was lost on the way out says that it drains already.
+        if (this.#phase === 'draining') return;
         this.#drainCauses.set(link.address, cause);
         logger.info(`heapmesh: ${link.address} drains this backend: ${cause}`);
         this.#events.emit('drain', { balancer: link.address, timeoutMs, cause });

@@ -63,8 +63,9 @@ export function handleSignals(
 async function stop(server: StoppableServer, timeoutMs: number): Promise<void> {
   const force = later(timeoutMs, () => server.forceShutdown());
   try {
-    if ('shutdown' in server) await server.shutdown();
-    else await new Promise<void>(resolve => server.tryShutdown(() => resolve()));
+    // A grpc-js server has a `shutdown` too, which is no method.
+    if ('tryShutdown' in server) await new Promise<void>(resolve => server.tryShutdown(() => resolve()));
+    else await server.shutdown();
   } finally {
     clearTimeout(force);
   }

@@ -81,8 +81,10 @@ export const REPORTER_LIMITS = {
   settleMs: 1_000,
   /** How long the server may take to end once drained, before it is forced. */
   shutdownTimeoutMs: 5_000,
-  /** Custom metrics a report, by kind. */
+  /** Custom metrics a report, by kind: half of what a balancer takes. */
   metrics: 64,
+  /** What a balancer takes: a fraction above this is a figure of another kind. */
+  utilization: 1e6,
   /** Quotas of a cgroup can change while it runs; reading them for every report would be waste. */
   quotaRereadMs: 10_000,
   /** A caller's cancel that comes within this of the call's deadline is the deadline. */

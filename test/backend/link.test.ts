@@ -180,7 +180,10 @@ test('a refusal is told and retried slowly; changed words are tried at once', as
   const registration = await (await balancer.next()).accept();
   assert.deepEqual(registration.labels, { a: 'b' });
   await eventOf(reporter, 'registered');
-  reporter.update({ services: ['test.v1.Calls', 'test.v1.More'] });
+  assert.throws(() => reporter.update({ id: 'c' } as object), {
+    code: 'invalid-options',
+    message: /id cannot change/,
+  });
 });
 
 test('an id that is taken is waited for', async () => {

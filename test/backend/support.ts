@@ -1,4 +1,5 @@
 /** A balancer's side of `ReportLoad` that does what a test says, and a server with calls of every kind. */
+import { type ChildProcess, spawn } from 'node:child_process';
 import * as grpc from '@grpc/grpc-js';
 import {
   createLoadReporter,
@@ -299,4 +300,30 @@ export async function counted(
     await reporter.close();
     balancer.stop();
   }
+}
+
+const children: ChildProcess[] = [];
+
+/** A Node.js process that imports the package from its sources; `BALANCER` tells it where to register. */
+export function run(
+  args: readonly string[],
+  balancer: string,
+): { child: ChildProcess; output: () => string } {
+  const child = spawn(process.execPath, ['--conditions=heapmesh-source', ...args], {
+    env: { ...process.env, BALANCER: balancer, NODE_NO_WARNINGS: '1' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  children.push(child);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+  }
+  return { child, output: () => output };
+}
+
+/** Those that a failed test has left. */
+export function killChildren(): void {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
 }
