@@ -48,10 +48,11 @@ export function openScreen(
   let open = true;
   return {
     get columns() {
-      return io.stdout.columns ?? 80;
+      // A terminal that was never given a size says 0.
+      return io.stdout.columns || 80;
     },
     get rows() {
-      return io.stdout.rows ?? 24;
+      return io.stdout.rows || 24;
     },
     draw(text) {
       const lines = text.split('\n').slice(0, this.rows);

@@ -1,5 +1,7 @@
 /** Types from `.proto` files. */
 
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { FileDescriptorProto } from '@bufbuild/protobuf/wkt';
 import { loadSync } from '@grpc/proto-loader';
 import { CliError, Exit } from '../cli.ts';
@@ -12,6 +14,13 @@ import { decodeFile } from './types.ts';
  * @throws CliError with the place of a mistake.
  */
 export function readProtoFiles(files: readonly string[], folders: readonly string[]): FileDescriptorProto[] {
+  for (const file of files) {
+    // The loader would warn on stderr and go on.
+    const places = [file, ...folders.map(folder => join(folder, file))];
+    if (places.some(place => existsSync(place))) continue;
+    const where = folders.length === 0 ? '' : `, here or in ${folders.join(', ')}`;
+    throw new CliError(`cannot read ${file}: there is no such file${where}`, Exit.USAGE);
+  }
   const encoded = new Map<string, Buffer>();
   try {
     const loaded = loadSync([...files], { includeDirs: [...folders], keepCase: true });

@@ -36,7 +36,8 @@ function labelOf(node: HeapNode | undefined, isRoot: boolean, paint: Paint): str
   if (node === undefined) return '';
   const id = clean(node.serverId);
   const score = paint(isRoot ? 'green' : 'cyan', formatNumber(node.score));
-  const newcomer = node.newcomer ? `  ${paint('magenta', 'newcomer: at the root by rule')}` : '';
+  const rule = isRoot ? 'newcomer: at the root by rule' : 'newcomer';
+  const newcomer = node.newcomer ? `  ${paint('magenta', rule)}` : '';
   const terms = termsOf(node);
   return `${isRoot ? paint('bold', id) : id}  ${score}${newcomer}${terms === '' ? '' : `  ${paint('dim', terms)}`}`;
 }
