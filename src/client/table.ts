@@ -166,7 +166,7 @@ export class CallerTable {
 
   #leaseEnded(_lease: number, at: number, now: number, outcome: Outcome, latencyMs: number): void {
     if (!this.loads.ended(this.leases, at, now, outcome, latencyMs)) return;
-    if (outcome === Outcome.SUCCESS) this.#pools[this.leases.pool[at] as number]?.served(latencyMs);
+    if (outcome === Outcome.SUCCESS) this.#pools[this.leases.poolAt(at)]?.served(latencyMs);
   }
 }
 

@@ -53,9 +53,9 @@ export class Backend {
   handler: Handler | undefined;
   delayMs = 0;
 
-  private constructor(id: string) {
+  private constructor(id: string, options: grpc.ServerOptions) {
     this.id = id;
-    this.server = new grpc.Server();
+    this.server = new grpc.Server(options);
     this.server.addService(ECHO, {
       who: (call: grpc.ServerUnaryCall<Buffer, Buffer>, done: grpc.sendUnaryData<Buffer>) => {
         this.calls++;
@@ -85,8 +85,9 @@ export class Backend {
     id: string,
     port = 0,
     credentials = grpc.ServerCredentials.createInsecure(),
+    options: grpc.ServerOptions = {},
   ): Promise<Backend> {
-    const backend = new Backend(id);
+    const backend = new Backend(id, options);
     backend.port = await bind(backend.server, `127.0.0.1:${port}`, credentials);
     return backend;
   }
