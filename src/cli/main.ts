@@ -8,4 +8,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
+// A balancer goes on where whoever read its log is gone.
+process.stderr.on('error', () => {});
+
 process.exitCode = await run(process.argv.slice(2), process);

@@ -25,7 +25,7 @@ export function addControlOptions(command: Command, options: { timeout?: boolean
   return options.timeout === false ? command : command.addOption(timeoutOption('longest wait for an answer'));
 }
 
-export function timeoutOption(about: string): Option {
+function timeoutOption(about: string): Option {
   return durationOption('--timeout <duration>', about, DEFAULT_TIMEOUT_MS);
 }
 

@@ -1,6 +1,5 @@
 /** A balancer as `serve` and `demo` hold it. `compose.ts` makes one of a configuration. */
 import type { Config } from '../config/config.ts';
-import type { Logger } from '../telemetry/telemetry.ts';
 
 export interface Running {
   /** Where it listens, `host:port` with the port that was taken; undefined where it does not. */
@@ -10,6 +9,3 @@ export interface Running {
   /** Stops taking calls, lets those in flight end within bounds, and frees everything. */
   close(): Promise<void>;
 }
-
-/** @throws an error with `code`, such as EADDRINUSE, and `address` where an address cannot be had. */
-export type Compose = (config: Config, ports: { readonly logger: Logger }) => Promise<Running>;

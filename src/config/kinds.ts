@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { cidrFault, formatAddress, isServiceName, parseAddress } from './address.ts';
-import { parseDuration, parseSize } from './units.ts';
+import { parseDuration } from './units.ts';
 
 /** What is known of one key. */
 export interface KeyInfo {
@@ -19,7 +19,7 @@ export interface KeyInfo {
   /** Not in this version; a value is an error. */
   readonly reserved?: boolean;
   /** How the resolved Config spells the unit of a bare number. */
-  readonly unit?: 'Ms' | 'Bytes';
+  readonly unit?: 'Ms';
 }
 
 export const keyInfo = z.registry<KeyInfo>();
@@ -102,16 +102,6 @@ export function duration(info: About, range: { leastMs: number; mostMs: number; 
     if (ms === undefined) return NOT_IT;
     return ms >= range.leastMs && ms <= range.mostMs ? ms : new Fault('out of range');
   })(info, 'Ms');
-}
-
-export function size(info: About, range: { least: number; most: number; says: string }) {
-  return scalar('size', `a size ${range.says}, such as 64KiB or 4MiB`, value => {
-    if (typeof value === 'number') return new Fault('it has no unit');
-    if (typeof value !== 'string') return NOT_IT;
-    const bytes = parseSize(value);
-    if (bytes === undefined) return NOT_IT;
-    return bytes >= range.least && bytes <= range.most ? bytes : new Fault('out of range');
-  })(info, 'Bytes');
 }
 
 /** One of the names in a table that says what each is for; names that are planned answer that they are not there yet. */

@@ -290,5 +290,5 @@ export const schema = k.section('The whole file. Every key may be left out.', {
   telemetry,
 });
 
-/** What the schema makes of a file. Durations are milliseconds, sizes are bytes. */
+/** What the schema makes of a file. Durations are milliseconds. */
 export type Parsed = z.output<typeof schema>;

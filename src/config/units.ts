@@ -1,19 +1,8 @@
-/** Durations and sizes as people write them: `250ms`, `1m30s`, `64KiB`. */
+/** Durations as people write them: `250ms`, `1m30s`. */
 
 const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/;
 const DURATION_PART = /(\d+(?:\.\d+)?)(ms|s|m|h)/g;
 const MS_PER_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-
-const SIZE = /^(\d+(?:\.\d+)?)(B|KiB|MiB|GiB|kB|MB|GB)$/;
-const BYTES_PER_UNIT: Readonly<Record<string, number>> = {
-  B: 1,
-  KiB: 1024,
-  MiB: 1024 ** 2,
-  GiB: 1024 ** 3,
-  kB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-};
 
 /** Milliseconds; undefined where the text is no duration. */
 export function parseDuration(text: string): number | undefined {
@@ -33,19 +22,4 @@ export function formatDuration(ms: number): string {
     ms < 3_600_000 ? ([60_000, 1_000, 'm', 's'] as const) : ([3_600_000, 60_000, 'h', 'm'] as const);
   const rest = Number(((ms % large) / small).toFixed(3));
   return `${Math.floor(ms / large)}${unit}${rest === 0 ? '' : `${rest}${lesser}`}`;
-}
-
-/** Bytes; undefined where the text is no size. */
-export function parseSize(text: string): number | undefined {
-  const match = SIZE.exec(text);
-  if (match === null) return undefined;
-  return Math.round(Number(match[1]) * (BYTES_PER_UNIT[match[2] ?? ''] ?? 0));
-}
-
-export function formatSize(bytes: number): string {
-  for (const unit of ['GiB', 'MiB', 'KiB']) {
-    const per = BYTES_PER_UNIT[unit] ?? 1;
-    if (bytes >= per && bytes % per === 0) return `${bytes / per}${unit}`;
-  }
-  return `${bytes}B`;
 }

@@ -139,6 +139,14 @@ test('a call that is cut short gives its lease back', async () => {
   const [chunk] = await once(child.stderr ?? assert.fail(), 'data');
   assert.match(String(chunk), /score/);
   assert.equal(await leased(), 1);
+
+  const { servers } = await json('servers');
+  const busy = servers.find((server: { leased: number }) => server.leased === 1).id;
+  const drain = await cli('drain', busy, '--wait', '--timeout', '300ms');
+  assert.equal(drain.code, 1);
+  assert.match(drain.stderr, /still has 1 call in flight after \d+ ms; it goes on draining/);
+  await fine('servers', 'undrain', busy);
+
   child.kill('SIGINT');
   const [code] = await once(child, 'close');
   assert.equal(code, 1);

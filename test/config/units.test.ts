@@ -8,7 +8,7 @@ import {
   isServiceName,
   parseAddress,
 } from '../../src/config/address.ts';
-import { formatDuration, formatSize, parseDuration, parseSize } from '../../src/config/units.ts';
+import { formatDuration, parseDuration } from '../../src/config/units.ts';
 
 test('durations', () => {
   const cases: [string, number | undefined][] = [
@@ -38,16 +38,6 @@ test('a formatted duration reads back', () => {
   );
   assert.equal(formatDuration(90_000), '1m30s');
   assert.equal(formatDuration(1_500), '1.5s');
-});
-
-test('sizes', () => {
-  assert.equal(parseSize('64KiB'), 65_536);
-  assert.equal(parseSize('4MiB'), 4 * 1024 ** 2);
-  assert.equal(parseSize('1kB'), 1_000);
-  assert.equal(parseSize('64'), undefined);
-  assert.equal(parseSize('64 KiB'), undefined);
-  assert.equal(formatSize(65_536), '64KiB');
-  assert.equal(formatSize(1_000), '1000B');
 });
 
 test('addresses', () => {

@@ -107,7 +107,7 @@ function readWeight(text: string): number {
 }
 
 /** `SERVICE=ADDR`, or `ADDR` for every service. */
-export function readServerSpec(text: string): { services: string[]; address: string } {
+function readServerSpec(text: string): { services: string[]; address: string } {
   const split = text.lastIndexOf('=');
   const services = split < 0 ? ['*'] : text.slice(0, split).split(',');
   if (services.includes(''))

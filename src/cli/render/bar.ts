@@ -18,7 +18,7 @@ export function renderBar(fraction: number | null, width: number, paint: Paint):
 }
 
 /** Green, yellow from 70 %, red from 90 %. */
-export function heat(fraction: number): Style {
+function heat(fraction: number): Style {
   if (fraction >= 0.9) return 'red';
   return fraction >= 0.7 ? 'yellow' : 'green';
 }

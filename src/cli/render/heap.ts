@@ -43,7 +43,7 @@ function labelOf(node: HeapNode | undefined, isRoot: boolean, paint: Paint): str
 }
 
 /** The parts of a score in the balancer's order, as `own 2, capacity 140`. */
-export function termsOf(node: HeapNode): string {
+function termsOf(node: HeapNode): string {
   return Object.entries(node.terms)
     .map(([name, value]) => `${clean(name)} ${formatNumber(value)}`)
     .join(', ');
