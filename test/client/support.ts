@@ -295,22 +295,18 @@ export type CallSettings = grpc.CallOptions & { metadata?: grpc.Metadata };
 
 /** One call; resolves with the name of the backend that answered. */
 export function who(client: grpc.Client, settings: CallSettings = {}): Promise<string> {
-  const { metadata = new grpc.Metadata(), ...options } = settings;
-  const deadline = options.deadline ?? Date.now() + 10_000;
+  const { metadata, ...options } = settings;
+  const withDeadline = { ...options, deadline: options.deadline ?? Date.now() + 10_000 };
   return new Promise((resolve, reject) => {
     const { path } = ECHO.who;
-    client.makeUnaryRequest(
-      path,
-      bytes,
-      bytes,
-      Buffer.alloc(0),
-      metadata,
-      { ...options, deadline },
-      (error, value) => {
-        if (error !== null) reject(error);
-        else resolve(String(value));
-      },
-    );
+    const done: grpc.requestCallback<Buffer> = (error, value) => {
+      if (error !== null) reject(error);
+      else resolve(String(value));
+    };
+    const none = Buffer.alloc(0);
+    // The metadata of one copy of grpc-js is none to another.
+    if (metadata === undefined) client.makeUnaryRequest(path, bytes, bytes, none, withDeadline, done);
+    else client.makeUnaryRequest(path, bytes, bytes, none, metadata, withDeadline, done);
   });
 }
 
