@@ -95,11 +95,13 @@ export class Endpoint implements ConnectionHandler {
     this.onData?.(slot, buffer, start, end, endStream);
   }
   reset(slot: number, code: number, cause: ResetCause, fault?: StreamFault): void {
-    this.resets.push({ id: this.connection.streamId(slot), code, cause, fault });
+    const id = this.connection.streamId(slot);
+    if (id > 0) this.#ids.set(slot, id);
+    this.resets.push({ id, code, cause, fault });
     this.onReset?.(slot);
   }
   closed(slot: number): void {
-    this.closedIds.push(this.#ids.get(slot) ?? slot);
+    this.closedIds.push(this.#ids.get(slot) ?? -1 - slot);
     this.#ids.delete(slot);
   }
   writable(slot: number): void {
