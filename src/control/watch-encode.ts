@@ -16,6 +16,8 @@ const INSTANCE_ID = 0x32;
 export interface Watched {
   readonly id: string;
   readonly idBytes: Uint8Array;
+  /** Of the service's list, when it came. */
+  readonly born: number;
   view: ServerView;
   slot: number;
   /** Of the service's list, at its last change. */

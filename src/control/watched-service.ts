@@ -42,6 +42,8 @@ export interface Chunk {
 interface Change {
   readonly version: number;
   readonly id: string;
+  /** Of a removal: the version at which the server came. Who was behind that need not hear of its end. */
+  readonly born: number | undefined;
 }
 
 /** Compaction is worth its cost once this many changes are out of date. */
@@ -73,8 +75,10 @@ export class WatchedService {
       this.put(after);
       return true;
     }
-    if (!this.servers.delete(id)) return false;
-    this.note(id);
+    const server = this.servers.get(id);
+    if (server === undefined) return false;
+    this.servers.delete(id);
+    this.note(id, server.born);
     return true;
   }
 
@@ -95,13 +99,14 @@ export class WatchedService {
     return chunk;
   }
 
-  /** Changes behind a version that are still true, in order. */
+  /** Changes behind a version that are still true, in order; the ids of servers that went. */
   *changesBehind(version: number): Iterable<Watched | string> {
     for (let i = this.indexBehind(version); i < this.changes.length; i++) {
-      const { id, version } = this.changes[i] as Change;
+      const { id, version, born } = this.changes[i] as Change;
       const server = this.servers.get(id);
-      if (server === undefined) yield id;
-      else if (server.version === version) yield server;
+      if (server === undefined) {
+        if (born !== undefined) yield id;
+      } else if (server.version === version) yield server;
     }
   }
 
@@ -117,7 +122,7 @@ export class WatchedService {
       cursor = change.version;
       const server = this.servers.get(change.id);
       if (server?.version === cursor) writeUpsert(out, server);
-      else if (server === undefined && cursor > at.snapshotVersion) writeRemoval(out, change.id);
+      else if (server === undefined && isNews(change, at)) writeRemoval(out, change.id);
     }
     cursor = this.version;
     let { loadAt } = at;
@@ -133,17 +138,18 @@ export class WatchedService {
     const slot = this.mesh.slotOf(id);
     const server = this.servers.get(id);
     this.note(id);
+    const { version } = this;
     if (server === undefined) {
       const idBytes = Buffer.from(id);
-      this.servers.set(id, { id, idBytes, view, slot, version: this.version, record: undefined });
+      this.servers.set(id, { id, idBytes, born: version, view, slot, version, record: undefined });
     } else {
-      Object.assign(server, { view, slot, version: this.version, record: undefined });
+      Object.assign(server, { view, slot, version, record: undefined });
     }
   }
 
-  private note(id: string): void {
+  private note(id: string, born?: number): void {
     this.version++;
-    this.changes.push({ version: this.version, id });
+    this.changes.push({ version: this.version, id, born });
     this.order = undefined;
     this.shared.clear();
     if (this.changes.length > 2 * this.servers.size + CONTROL.tombstones + SLACK) this.compact();
@@ -175,6 +181,13 @@ export class WatchedService {
     }
     return low;
   }
+}
+
+/** True where a watcher can know the server whose removal this is. */
+function isNews({ born, version }: Change, at: Position): boolean {
+  return (
+    born !== undefined && version > at.snapshotVersion && born <= Math.max(at.cursor, at.snapshotVersion)
+  );
 }
 
 /** Writes loads from an index on, up to a chunk. Returns where to go on; −1: all were written. */
