@@ -61,6 +61,9 @@ test('why a pick went where it went', () => {
   assert.match(explainPick('z', heap, {}), /not in the heap/);
   assert.match(explainPick('z', undefined, {}), /not in the heap/);
   assert.equal(explainPick('a', heap, { hashKey: 'k' }), "its hash key is 'k'");
+  // A newcomer goes before others whatever its score.
+  const late = { ...heap, nodes: [node('n', 9, true), node('a', 0.1)] };
+  assert.equal(explainPick('a', late, {}), 'score 0.1; n with 9 stood before it when the heap was read');
   const joined = { ...heap, nodes: [node('n', -1, true), ...heap.nodes] };
   assert.match(explainPick('n', joined, {}), /a newcomer stands at the root by rule/);
   const tied = { ...heap, nodes: [node('a', 0.1), node('b', 0.1)] };

@@ -58,6 +58,7 @@ test('a table: aligned, cut where the terminal is narrow, colours around and not
     'a-rathe…     1',
     'b         1000',
   ]);
+  assert.equal(lines(renderTable(columns, rows, plain, 23))[1], 'a-rather-long-na…     1'.trimEnd());
   // Narrower than it can be: nothing is lost below the least width.
   assert.deepEqual(lines(renderTable(columns, rows, plain, 1))[1], 'a-r…     1');
 });
