@@ -45,6 +45,7 @@ const below = (...folders: string[]): Map<string, string> =>
 const code = (...folders: string[]): Map<string, string> =>
   new Map([...below(...folders)].filter(([path]) => isCode(path)));
 const src = code('src');
+const lockFile = readFileSync(join(ROOT, 'package-lock.json'), 'utf8');
 const tests = code('test');
 
 function over(tree: Map<string, string>, rule: (path: string, text: string) => Violation[]): void {
@@ -107,5 +108,16 @@ test('links lead to files', () => {
   over(pages, (path, text) => deadLinks(path, text, target => existsSync(join(ROOT, target))));
 });
 test('the lock file names no address', () => {
-  assert.doesNotMatch(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'), /"resolved"/);
+  assert.doesNotMatch(lockFile, /"resolved"/);
+});
+test('the lock file has the packages of every system', () => {
+  // npm leaves out what it could not look up when the file was written, and then `npm ci` fails everywhere.
+  const { packages } = JSON.parse(lockFile) as {
+    packages: Record<string, { optionalDependencies?: object }>;
+  };
+  const wanted = Object.values(packages).flatMap(entry => Object.keys(entry.optionalDependencies ?? {}));
+  assert.deepEqual(
+    wanted.filter(name => !Object.keys(packages).some(path => path.endsWith(`node_modules/${name}`))),
+    [],
+  );
 });
