@@ -10,15 +10,9 @@
 import { ConnectionError } from '../errors.ts';
 import { FieldFlag, type HeaderList } from '../header-list.ts';
 import { DynamicTable, ENTRY_OVERHEAD } from './dynamic-table.ts';
-import { decodedBytesAtMost, decodeHuffman } from './huffman.ts';
+import { decodedBytesAtMost, decodeHuffman, flawed, INVALID } from './huffman.ts';
 import type { HeaderName, HeaderNames } from './names.ts';
 import { STATIC_ENTRIES, type StaticTable } from './static-table.ts';
-
-/** Octets that a field value MUST NOT contain at any position: NUL, LF, CR (RFC 9113 8.2.1). */
-const FORBIDDEN = new Uint8Array(256);
-FORBIDDEN[0x00] = 1;
-FORBIDDEN[0x0a] = 1;
-FORBIDDEN[0x0d] = 1;
 
 /** What all decoders of a process share: they run one after the other. */
 export interface DecoderShared {
@@ -51,6 +45,7 @@ export class HpackDecoder {
   #source: Buffer = EMPTY;
   #start = 0;
   #stop = 0;
+  #flaw = UNKNOWN_FLAW;
 
   /**
    * @param tableBytes SETTINGS_HEADER_TABLE_SIZE as we advertise it
@@ -145,7 +140,7 @@ export class HpackDecoder {
     const source = this.#source;
     const start = this.#start;
     const stop = this.#stop;
-    const flaw = flawOf(source, start, stop);
+    const flaw = flawOf(source, start, stop, this.#flaw);
     if (this.#fits(name, stop - start, list)) {
       // Strings that were Huffman coded stay in the scratch as long as the list.
       if (!plain) this.#used = stop;
@@ -198,14 +193,16 @@ export class HpackDecoder {
       this.#source = this.#block;
       this.#start = start;
       this.#stop = stop;
+      this.#flaw = UNKNOWN_FLAW;
       return;
     }
     const scratch = this.#shared.scratch;
     const decoded = decodeHuffman(this.#block, start, stop, scratch, this.#used);
-    if (decoded < 0) throw new ConnectionError('HPACK', 'a string is not a valid Huffman code');
+    if (decoded === INVALID) throw new ConnectionError('HPACK', 'a string is not a valid Huffman code');
     this.#source = scratch;
     this.#start = this.#used;
-    this.#stop = decoded;
+    this.#stop = decoded < 0 ? flawed(decoded) : decoded;
+    this.#flaw = decoded < 0 ? 1 : 0;
   }
 
   /** Reads an integer whose first octet is at `#at` (RFC 7541 5.1). */
@@ -231,16 +228,25 @@ export class HpackDecoder {
  * RFC 9113 8.2.1: "A field value MUST NOT contain the zero value (ASCII NUL, 0x00), line feed (ASCII LF, 0x0a),
  * or carriage return (ASCII CR, 0x0d) at any position. A field value MUST NOT start or end with an ASCII
  * whitespace character (ASCII SP or HTAB, 0x20 or 0x09)."
+ *
+ * @param octets what is known of the octets alone
  */
-function flawOf(value: Buffer, start: number, end: number): number {
+function flawOf(value: Buffer, start: number, end: number, octets: number): number {
   if (start === end) return 0;
-  let flaw = isSpace(value[start] as number) | isSpace(value[end - 1] as number);
-  for (let i = start; i < end; i++) flaw |= FORBIDDEN[value[i] as number] as number;
-  return flaw;
+  if (isSpace(value[start] as number) || isSpace(value[end - 1] as number)) return 1;
+  if (octets !== UNKNOWN_FLAW) return octets;
+  for (let i = start; i < end; i++) {
+    const octet = value[i] as number;
+    if (octet < 0x0e && (octet === 0x00 || octet === 0x0a || octet === 0x0d)) return 1;
+  }
+  return 0;
 }
 
-function isSpace(octet: number): number {
-  return octet === 0x20 || octet === 0x09 ? 1 : 0;
+function isSpace(octet: number): boolean {
+  return octet === 0x20 || octet === 0x09;
 }
+
+/** The octets of a string have not been looked at. */
+const UNKNOWN_FLAW = -1;
 
 const EMPTY = Buffer.alloc(0);

@@ -45,6 +45,7 @@ for (let bits = 1, code = 0; bits <= MAX_BITS + 1; bits++, code *= 2) {
 
 /** How many bits the decoder looks up at once: two of the common codes, of 5 to 7 bits, mostly fit. */
 const LOOK = 12;
+const WINDOW = (1 << LOOK) - 1;
 /**
  * By the next 12 bits: octets that they begin with (first, second), how many (0 where the first code is longer),
  * and the bits used. `first | second << 8 | bits << 16 | count << 24`.
@@ -79,7 +80,8 @@ export function decodedBytesAtMost(encodedBytes: number): number {
 /**
  * Decodes `source[start, end)` to `out` from `position` on, where `decodedBytesAtMost` have room.
  *
- * @returns the position after the last octet, −1 where it is no valid encoding
+ * @returns the position after the last octet; `INVALID` where it is no valid encoding; `flawed` of the position where
+ * NUL, LF or CR are among the octets. These have long codes, so that finding them costs nothing here.
  */
 export function decodeHuffman(
   source: Uint8Array,
@@ -92,36 +94,57 @@ export function decodeHuffman(
   let to = position;
   let bits = 0; // how many of `pending` are still to be decoded, the lowest ones
   let pending = 0;
+  let flaw = false;
   for (;;) {
-    // At most 11 bits are left here and long codes take their own path, so that 32 always suffice.
-    while (bits <= 16 && at < end) {
+    // Whole windows of common codes.
+    for (;;) {
+      if (bits < LOOK) {
+        if (at + 1 >= end) break;
+        pending = (pending << 16) | ((source[at] as number) << 8) | (source[at + 1] as number);
+        at += 2;
+        bits += 16;
+      }
+      const entry = table[(pending >>> (bits - LOOK)) & WINDOW] as number;
+      const used = (entry >>> 16) & 0xff;
+      if (used === 0) break;
+      out[to] = entry & 0xff;
+      // Written over by the next where there is no second one: there is always room for it.
+      out[to + 1] = (entry >>> 8) & 0xff;
+      to += entry >>> 24;
+      bits -= used;
+    }
+    if (bits < LOOK && at < end) {
       pending = (pending << 8) | (source[at++] as number);
       bits += 8;
+      if (bits >= LOOK) continue;
     }
-    const window = bits >= LOOK ? (pending >>> (bits - LOOK)) & 0xfff : (pending << (LOOK - bits)) & 0xfff;
-    const entry = table[window] as number;
-    const used = (entry >>> 16) & 0xff;
-    if (used !== 0 && used <= bits) {
+    // The rest, code by code: what is missing of the window is filled with zeros.
+    const entry = bits < LOOK ? (table[(pending << (LOOK - bits)) & WINDOW] as number) : 0;
+    const first = entry >>> 16 === 0 ? 0 : (lengths[entry & 0xff] as number);
+    if (first !== 0 && first <= bits) {
       out[to++] = entry & 0xff;
-      if (entry >>> 24 === 2) out[to++] = (entry >>> 8) & 0xff;
-      bits -= used;
-    } else if (used !== 0 && (lengths[entry & 0xff] as number) <= bits) {
-      // The second code needs bits of the filling: only the first is there.
-      out[to++] = entry & 0xff;
-      bits -= lengths[entry & 0xff] as number;
-    } else if (at === end && bits < 8 && isPadding(pending, bits)) {
-      return to;
-    } else {
-      // A code longer than the window. Bring in what is left of it, up to 30 bits.
-      const long = longCode(source, at, end, pending, bits);
-      if (long < 0) return -1;
-      const length = lengths[long] as number;
-      out[to++] = long;
-      const fresh = Math.ceil(Math.max(0, length - bits) / 8);
-      for (let i = 0; i < fresh; i++) pending = (pending << 8) | (source[at++] as number);
-      bits += fresh * 8 - length;
+      bits -= first;
+      continue;
     }
+    if (at === end && bits < 8 && isPadding(pending, bits)) return flaw ? flawed(to) : to;
+    // A code longer than the window, of up to 30 bits: bring in what is left of it.
+    const long = longCode(source, at, end, pending, bits);
+    if (long < 0) return INVALID;
+    if (long === 0x00 || long === 0x0a || long === 0x0d) flaw = true;
+    const length = lengths[long] as number;
+    out[to++] = long;
+    const fresh = Math.ceil(Math.max(0, length - bits) / 8);
+    for (let i = 0; i < fresh; i++) pending = (pending << 8) | (source[at++] as number);
+    bits += fresh * 8 - length;
   }
+}
+
+/** What `decodeHuffman` returns where it cannot. */
+export const INVALID = -1;
+
+/** Marks a position as the end of a string with octets that no field value may have; undoes itself. */
+export function flawed(position: number): number {
+  return -2 - position;
 }
 
 // RFC 7541 5.2: "padding not corresponding to the most significant bits of the code for the EOS symbol MUST be
