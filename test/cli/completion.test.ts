@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { heapmesh } from './harness.ts';
 
-const found = (shell: string) => spawnSync(shell, ['-c', ':']).status === 0;
+const skip = spawnSync('bash', ['-c', ':']).status === 0 ? false : 'there is no bash on this machine';
 
 let folder: string;
 before(async () => {
@@ -35,7 +35,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
   return ran.stdout.trim().split('\n').filter(Boolean);
 }
 
-test('bash completes commands, options, values, ids and services', { skip: !found('bash') }, async () => {
+test('bash completes commands, options, values, ids and services', { skip }, async () => {
   assert.deepEqual(await bash('heapmesh se'), ['serve', 'servers']);
   assert.deepEqual(await bash('heapmesh servers we'), ['weight']);
   assert.deepEqual(await bash('heapmesh top -o '), ['table', 'json']);
@@ -49,16 +49,10 @@ test('bash completes commands, options, values, ids and services', { skip: !foun
   assert.deepEqual(await bash('heapmesh servers weight spare --control '), []);
 });
 
-test('the script for bash is valid by itself', { skip: !found('bash') }, async () => {
+test('the script for bash is valid by itself', { skip }, async () => {
   const { stdout, code } = await heapmesh(['completion', 'bash']);
   assert.equal(code, 0);
   assert.equal(spawnSync('bash', ['-n'], { input: stdout }).status, 0);
-});
-
-test('the script for zsh is valid', { skip: !found('zsh') }, async () => {
-  const { stdout } = await heapmesh(['completion', 'zsh']);
-  const ran = spawnSync('zsh', ['-n', '/dev/stdin'], { input: stdout, encoding: 'utf8' });
-  assert.equal(ran.status, 0, ran.stderr);
 });
 
 test('both scripts name every command, and none that is hidden', async () => {

@@ -103,6 +103,7 @@ test('a skipped lint rule needs a reason', () => {
 test('tests that are skipped without a reason, or leave others out, are caught', () => {
   catches(narrowed('test/a.test.ts', 'x\ntest.only("a", f)'), 2, /leaves all other tests out/);
   catches(narrowed('test/a.test.ts', 'test("a", { skip: true }, f)'), 1, /no reason/);
+  catches(narrowed('test/a.test.ts', 'test("a", { skip: !found("bash") }, f)'), 1, /no reason/);
   catches(narrowed('test/a.test.ts', 'it.todo("a")'), 1, /no reason/);
   passes(narrowed('test/a.test.ts', 'test("a", { skip: noRoot && "needs root" }, f) // test.only('));
 });

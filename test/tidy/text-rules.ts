@@ -51,7 +51,7 @@ export function narrowed(path: string, text: string): Violation[] {
     ...everywhere(
       path,
       code,
-      /\b(?:test|it|describe|suite)\.(?:skip|todo)\(|\b(?:skip|todo): true\b/g,
+      /\b(?:test|it|describe|suite)\.(?:skip|todo)\(|\b(?:skip|todo): (?:true\b|![^&?|}]*\})/g,
       match => {
         return `${match} gives no reason: write { skip: 'why' }`;
       },
