@@ -1,5 +1,6 @@
 // Installs the dependencies where node_modules is not what package-lock.json says; otherwise does nothing.
-// Plain JavaScript, because it runs under whatever Node the machine has: the pinned one comes with it.
+// With --check it only says why it would. Plain JavaScript, because it runs under whatever Node the machine
+// has: the pinned one comes with what it installs.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -49,7 +50,9 @@ if (major < OLDEST_NODE) {
   process.exit(1);
 }
 const reason = whatIsMissing();
-if (reason !== undefined) {
+if (process.argv.includes('--check')) {
+  console.log(reason ?? 'all is there');
+} else if (reason !== undefined) {
   console.log(`setup: npm ci (${reason})`);
   const { status, error } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
     cwd: root,
