@@ -106,9 +106,15 @@ export class HeaderReceiver {
 
   /** HEADERS on a stream that has no slot, where it is none that the peer may open. */
   #late(streamId: number): void {
+    const { streams, isServer } = this.#state;
     if (this.#state.isIdle(streamId)) throw new ConnectionError('STREAM_IDLE', `HEADERS on ${streamId}`);
-    if (this.#state.streams.endedByPeer(streamId))
-      throw new ConnectionError('STREAM_OVER', `stream ${streamId}`);
+    if (streams.endedByPeer(streamId)) throw new ConnectionError('STREAM_OVER', `stream ${streamId}`);
+    // RFC 9113 5.1.1: "The identifier of a newly established stream MUST be numerically greater than all streams that
+    // the initiating endpoint has opened or reserved." A client's trailers may be late on a stream that we have reset
+    // lately; on any other this is a stream out of order. To a client, a response may be late for much longer.
+    if (isServer && !streams.endedByUs(streamId)) {
+      throw new ConnectionError('STREAM_ID', `HEADERS on ${streamId} after ${this.#state.lastPeerId}`);
+    }
     this.#state.stray();
   }
 

@@ -124,12 +124,14 @@ export class StreamTable {
     this.#recent[this.#recentNext++ & (RECENT - 1)] = byOurReset ? -id : id;
   }
 
-  /**
-   * Whether the peer itself ended this stream a short time ago, so that it knew better than to send on it. Older
-   * streams are not told apart from those that we reset, whose frames may be late.
-   */
+  /** Whether the peer itself ended this stream a short time ago, so that it knew better than to send on it. */
   endedByPeer(id: number): boolean {
     return this.#recent?.includes(id) ?? false;
+  }
+
+  /** Whether we reset this stream a short time ago, so that frames of it may be late. */
+  endedByUs(id: number): boolean {
+    return this.#recent?.includes(-id) ?? false;
   }
 
   id(slot: number): number {
