@@ -87,6 +87,23 @@ test('what a balancer named is kept while that balancer is away', async () => {
   assert.deepEqual(phases(reporter), { [one.address]: 'waiting', [two.address]: 'registered' });
 });
 
+test('a balancer that is away has no say in who is named', async () => {
+  const [one, two, three] = [await balancerThat(), await balancerThat(), await balancerThat()];
+  const reporter = reporting([one.address]);
+  const started = reporter.start();
+  await (await one.next()).accept({ instanceId: 'lb-1', controlAddresses: [two.address, three.address] });
+  await started;
+  const streamTwo = await two.next();
+  await streamTwo.accept({ instanceId: 'lb-2', controlAddresses: [two.address, three.address] });
+  const streamThree = await three.next();
+  const lost = eventOf(reporter, 'disconnected');
+  one.stop();
+  await lost;
+  streamTwo.registered({ instanceId: 'lb-2', controlAddresses: [two.address] });
+  await streamThree.ended;
+  assert.deepEqual(phases(reporter), { [one.address]: 'waiting', [two.address]: 'registered' });
+});
+
 test('two addresses of one instance: one stream, and the other address when it is lost', async () => {
   // As a balancer does: the later stream of a backend takes the earlier one over.
   let current: ReportStreamPeer | undefined;

@@ -226,8 +226,10 @@ test('a process that dies in its drain and comes back with its id takes calls ag
     await balancer.until(() => balancer.mesh.registry.get('a')?.state === 'WARMING');
     // The stream of the first life was taken over: it has nobody to wait for but its own call.
     held.end();
+    assert.deepEqual(await drained, { clean: true, inFlight: 0, unconfirmed: [] });
     await first.close();
-    await drained;
+    assert.equal(balancer.control.counters.takenOver, 1);
+    assert.equal(second.state.phase, 'registered');
   });
 });
 

@@ -82,6 +82,21 @@ test('a call that comes after the balancer has let go is waited for', async () =
   assert.equal((await drained).clean, true);
 });
 
+test('the way out is not over as long as calls begin', async () => {
+  const { reporter, streams } = await registered(1, { settleMs: 200 });
+  const drained = reporter.drain();
+  await letGo(streams[0] as ReportStreamPeer);
+  let lastBegin = 0;
+  for (let round = 0; round < 10; round += 1) {
+    lastBegin = performance.now();
+    reporter.callStarted().end();
+    await new Promise(resolve => setTimeout(resolve, 40));
+  }
+  await drained;
+  // Less the rounding of timers.
+  assert.ok(performance.now() - lastBegin >= 198);
+});
+
 test('calls that do not end are waited for until the time is up', async () => {
   const { reporter, streams } = await registered(1);
   reporter.callStarted();
