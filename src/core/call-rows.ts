@@ -249,12 +249,11 @@ export class CallRows {
   begin(slot: number, leases: LeaseTable, at: number): void {
     const { counts } = this;
     const row = slot << ROW;
-    leases.slotGeneration[at] = counts[row + GENERATION] as number;
-    leases.reportCount[at] = counts[row + REPORTS] as number;
-    if (leases.kind[at] === LeaseKind.RELAYED) {
+    leases.note(at, counts[row + GENERATION] as number, counts[row + REPORTS] as number);
+    if (leases.kindAt(at) === LeaseKind.RELAYED) {
       counts[row + RELAYED] = (counts[row + RELAYED] as number) + 1;
       const sum = row + START_SUM;
-      this.sums[sum] = (this.sums[sum] as number) + (leases.start[at] as number);
+      this.sums[sum] = (this.sums[sum] as number) + leases.startAt(at);
     } else {
       counts[row + LEASED_YOUNG] = (counts[row + LEASED_YOUNG] as number) + 1;
     }
@@ -266,16 +265,16 @@ export class CallRows {
    */
   ended(leases: LeaseTable, at: number, now: number, outcome: Outcome, latencyMs: number): boolean {
     const { counts, sums } = this;
-    const slot = leases.slot[at] as number;
+    const slot = leases.slotAt(at);
     const row = slot << ROW;
-    if (counts[row + GENERATION] !== leases.slotGeneration[at]) return false;
-    if (leases.kind[at] === LeaseKind.RELAYED) {
+    if (counts[row + GENERATION] !== leases.slotGenerationAt(at)) return false;
+    if (leases.kindAt(at) === LeaseKind.RELAYED) {
       const left = (counts[row + RELAYED] as number) - 1;
       counts[row + RELAYED] = left;
       const sum = row + START_SUM;
-      sums[sum] = left === 0 ? 0 : (sums[sum] as number) - (leases.start[at] as number);
+      sums[sum] = left === 0 ? 0 : (sums[sum] as number) - leases.startAt(at);
     } else {
-      const column = leases.reportCount[at] === counts[row + REPORTS] ? LEASED_YOUNG : LEASED_OLD;
+      const column = leases.slotReportsAt(at) === counts[row + REPORTS] ? LEASED_YOUNG : LEASED_OLD;
       counts[row + column] = (counts[row + column] as number) - 1;
     }
     let failureChanged = outcome === Outcome.FAILURE;

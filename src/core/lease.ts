@@ -18,6 +18,24 @@ const INDEX_BITS = 22;
 const INDEX_MASK = (1 << INDEX_BITS) - 1;
 const GENERATION_MASK = (1 << (31 - INDEX_BITS)) - 1;
 
+/** Shift of a row to its cells, and what they hold. */
+const CELLS = 3;
+const SLOT = 0;
+/** Of the slot's life, and the reports it had had, when the call began. */
+const SLOT_GENERATION = 1;
+const SLOT_REPORTS = 2;
+const POOL = 3;
+const KIND = 4;
+const GENERATION = 5;
+const OPEN = 6;
+const NEXT_FREE = 7;
+
+/** The same of times. */
+const TIMES = 1;
+/** In units of 1/1024 ms, so that sums of it are exact. */
+const START = 0;
+const EXPIRES = 1;
+
 export class LeaseTable {
   /** Leases that are open. */
   open = 0;
@@ -26,27 +44,19 @@ export class LeaseTable {
   /** Leases that ended by time. */
   expired = 0;
 
-  // Columns by row, read by the owner in `leaseEnded`.
-  slot = new Int32Array(0);
-  slotGeneration = new Int32Array(0);
-  pool = new Int32Array(0);
-  kind = new Uint8Array(0);
-  /** Start, in units of 1/1024 ms so that sums of it are exact. */
-  start = new Float64Array(0);
-  reportCount = new Int32Array(0);
-  private generation = new Uint32Array(0);
-  private isOpen = new Uint8Array(0);
-  private expires = new Float64Array(0);
+  /** Eight cells a row, and two times: what the end of a call reads lies together. */
+  private cells = new Int32Array(0);
+  private times = new Float64Array(0);
+  private rows = 0;
 
   // Free rows form a queue, not a stack: a row rests as long as possible, so that a late completion
   // does not meet a new lease with the same bits of the generation.
-  private nextFree = new Int32Array(0);
   private freeHead = -1;
   private freeTail = -1;
 
   // Leased rows as a ring in the order in which they are to be looked at: row, its generation, the time.
   private ring = new Int32Array(64);
-  private ringGeneration = new Uint32Array(64);
+  private ringGeneration = new Int32Array(64);
   private ringLook = new Float64Array(64);
   private ringHead = 0;
   private ringSize = 0;
@@ -63,40 +73,77 @@ export class LeaseTable {
   begin(loads: CallRows, slot: number, pool: number, kind: LeaseKind, now: number): number {
     let row = this.freeHead;
     if (row < 0) row = this.makeRoom(now);
-    this.freeHead = this.nextFree[row] as number;
+    const { cells, times } = this;
+    const at = row << CELLS;
+    this.freeHead = cells[at + NEXT_FREE] as number;
     if (this.freeHead < 0) this.freeTail = -1;
-    this.slot[row] = slot;
-    this.pool[row] = pool;
-    this.kind[row] = kind;
-    // Rounded to what sums exactly.
-    this.start[row] = Math.floor(now * 1024) / 1024;
-    this.isOpen[row] = 1;
+    cells[at + SLOT] = slot;
+    cells[at + POOL] = pool;
+    cells[at + KIND] = kind;
+    cells[at + OPEN] = 1;
+    times[(row << TIMES) + START] = Math.floor(now * 1024) / 1024;
     this.open++;
     if (kind === LeaseKind.LEASED) {
-      this.expires[row] = now + this.ttlMs;
+      times[(row << TIMES) + EXPIRES] = now + this.ttlMs;
       this.enqueue(row);
     }
     loads.begin(slot, this, row);
     return this.handleOf(row);
   }
 
+  // Of a row, for who counts the call. Valid while its lease is open, `leaseEnded` included.
+
+  slotAt(row: number): number {
+    return this.cells[(row << CELLS) + SLOT] as number;
+  }
+
+  poolAt(row: number): number {
+    return this.cells[(row << CELLS) + POOL] as number;
+  }
+
+  kindAt(row: number): LeaseKind {
+    return this.cells[(row << CELLS) + KIND] as LeaseKind;
+  }
+
+  startAt(row: number): number {
+    return this.times[(row << TIMES) + START] as number;
+  }
+
+  /** What `note` was told when the call began. */
+  slotGenerationAt(row: number): number {
+    return this.cells[(row << CELLS) + SLOT_GENERATION] as number;
+  }
+
+  slotReportsAt(row: number): number {
+    return this.cells[(row << CELLS) + SLOT_REPORTS] as number;
+  }
+
+  /** Keeps of which life of its slot a call is, and how many reports that had had; both 32-bit. */
+  note(row: number, slotGeneration: number, slotReports: number): void {
+    const at = row << CELLS;
+    this.cells[at + SLOT_GENERATION] = slotGeneration;
+    this.cells[at + SLOT_REPORTS] = slotReports;
+  }
+
   /** The row of an open lease; −1 where the lease is not open (any more). */
   rowOf(lease: number): number {
     const row = lease & INDEX_MASK;
-    if (lease < 0 || row >= this.isOpen.length || this.isOpen[row] === 0) return -1;
-    return ((this.generation[row] as number) & GENERATION_MASK) === lease >>> INDEX_BITS ? row : -1;
+    const at = row << CELLS;
+    if (lease < 0 || row >= this.rows || this.cells[at + OPEN] === 0) return -1;
+    const generation = this.cells[at + GENERATION] as number;
+    return (generation & GENERATION_MASK) === lease >>> INDEX_BITS ? row : -1;
   }
 
   /** The slot of the server that an open lease is on; −1 where the lease is not open. */
   slotOf(lease: number): number {
     const row = this.rowOf(lease);
-    return row < 0 ? -1 : (this.slot[row] as number);
+    return row < 0 ? -1 : this.slotAt(row);
   }
 
   /** The whole generation of a lease's row: what an id that leaves the process must carry besides. */
   generationOf(lease: number): number {
     const row = lease & INDEX_MASK;
-    return row < this.generation.length ? (this.generation[row] as number) : -1;
+    return row < this.rows ? (this.cells[(row << CELLS) + GENERATION] as number) >>> 0 : -1;
   }
 
   /** Completes a lease. False: it was not open; counted, and nothing changed. `latencyMs` < 0 or NaN is unknown. */
@@ -114,7 +161,7 @@ export class LeaseTable {
   renew(lease: number, now: number): boolean {
     const row = this.rowOf(lease);
     if (row < 0) return false;
-    this.expires[row] = now + this.ttlMs;
+    this.times[(row << TIMES) + EXPIRES] = now + this.ttlMs;
     return true;
   }
 
@@ -135,11 +182,13 @@ export class LeaseTable {
   private expireHead(now: number, force: boolean): void {
     const at = this.ringHead;
     const row = this.ring[at] as number;
-    const alive = this.isOpen[row] === 1 && this.generation[row] === this.ringGeneration[at];
+    const cells = row << CELLS;
+    const alive =
+      this.cells[cells + OPEN] === 1 && this.cells[cells + GENERATION] === this.ringGeneration[at];
     this.ringHead = (at + 1) & (this.ring.length - 1);
     this.ringSize--;
     if (!alive) return;
-    const expires = this.expires[row] as number;
+    const expires = this.times[(row << TIMES) + EXPIRES] as number;
     if (expires > now && !force) {
       this.enqueue(row);
       return;
@@ -149,22 +198,25 @@ export class LeaseTable {
   }
 
   private handleOf(row: number): number {
-    return (((this.generation[row] as number) & GENERATION_MASK) << INDEX_BITS) | row;
+    const generation = this.cells[(row << CELLS) + GENERATION] as number;
+    return ((generation & GENERATION_MASK) << INDEX_BITS) | row;
   }
 
   private finish(lease: number, row: number, now: number, outcome: Outcome, latencyMs: number): void {
-    this.isOpen[row] = 0;
+    const at = row << CELLS;
+    this.cells[at + OPEN] = 0;
     this.open--;
     this.owner.leaseEnded(lease, row, now, outcome, latencyMs);
-    this.generation[row] = ((this.generation[row] as number) + 1) >>> 0;
-    this.nextFree[row] = -1;
+    const { cells } = this;
+    cells[at + GENERATION] = (cells[at + GENERATION] as number) + 1;
+    cells[at + NEXT_FREE] = -1;
     if (this.freeTail < 0) this.freeHead = row;
-    else this.nextFree[this.freeTail] = row;
+    else cells[(this.freeTail << CELLS) + NEXT_FREE] = row;
     this.freeTail = row;
   }
 
   private makeRoom(now: number): number {
-    const size = this.slot.length;
+    const size = this.rows;
     if (size >= LEASE_LIMITS.open) {
       // At the limit the oldest lease gives way: it is the likeliest to be forgotten.
       while (this.freeHead < 0 && this.ringSize > 0) this.expireHead(now, true);
@@ -172,17 +224,14 @@ export class LeaseTable {
       throw new RangeError(`more than ${LEASE_LIMITS.open} calls are open`);
     }
     const next = Math.min(LEASE_LIMITS.open, Math.max(64, size * 2));
-    this.slot = copy(Int32Array, this.slot, next);
-    this.slotGeneration = copy(Int32Array, this.slotGeneration, next);
-    this.pool = copy(Int32Array, this.pool, next);
-    this.kind = copy(Uint8Array, this.kind, next);
-    this.start = copy(Float64Array, this.start, next);
-    this.reportCount = copy(Int32Array, this.reportCount, next);
-    this.generation = copy(Uint32Array, this.generation, next);
-    this.isOpen = copy(Uint8Array, this.isOpen, next);
-    this.expires = copy(Float64Array, this.expires, next);
-    this.nextFree = copy(Int32Array, this.nextFree, next);
-    for (let row = size; row < next; row++) this.nextFree[row] = row + 1 < next ? row + 1 : -1;
+    const cells = new Int32Array(next << CELLS);
+    cells.set(this.cells);
+    for (let row = size; row < next; row++) cells[(row << CELLS) + NEXT_FREE] = row + 1 < next ? row + 1 : -1;
+    this.cells = cells;
+    const times = new Float64Array(next << TIMES);
+    times.set(this.times);
+    this.times = times;
+    this.rows = next;
     this.freeHead = size;
     this.freeTail = next - 1;
     return size;
@@ -193,28 +242,24 @@ export class LeaseTable {
     const size = this.ring.length;
     if (this.ringSize === size) {
       this.ring = unrolled(Int32Array, this.ring, this.ringHead);
-      this.ringGeneration = unrolled(Uint32Array, this.ringGeneration, this.ringHead);
+      this.ringGeneration = unrolled(Int32Array, this.ringGeneration, this.ringHead);
       this.ringLook = unrolled(Float64Array, this.ringLook, this.ringHead);
       this.ringHead = 0;
     }
     const at = (this.ringHead + this.ringSize) & (this.ring.length - 1);
     this.ring[at] = row;
-    this.ringGeneration[at] = this.generation[row] as number;
-    this.ringLook[at] = this.expires[row] as number;
+    this.ringGeneration[at] = this.cells[(row << CELLS) + GENERATION] as number;
+    this.ringLook[at] = this.times[(row << TIMES) + EXPIRES] as number;
     this.ringSize++;
   }
 }
 
-type Column = Int32Array | Uint32Array | Uint8Array | Float64Array;
-
-function copy<T extends Column>(make: new (length: number) => T, from: T, length: number): T {
-  const to = new make(length);
-  to.set(from as never);
-  return to;
-}
-
 /** A full ring of twice the size, its head at 0. */
-function unrolled<T extends Column>(make: new (length: number) => T, from: T, head: number): T {
+function unrolled<T extends Int32Array | Float64Array>(
+  make: new (length: number) => T,
+  from: T,
+  head: number,
+): T {
   const to = new make(from.length * 2);
   to.set(from.subarray(head) as never);
   to.set(from.subarray(0, head) as never, from.length - head);

@@ -137,7 +137,7 @@ export class Mesh implements LeaseOwner {
 
   leaseEnded(_lease: number, row: number, now: number, outcome: Outcome, latencyMs: number): void {
     if (!this.loads.ended(this.leases, row, now, outcome, latencyMs)) return;
-    if (outcome === Outcome.SUCCESS) this.byId[this.leases.pool[row] as number]?.served(latencyMs);
+    if (outcome === Outcome.SUCCESS) this.byId[this.leases.poolAt(row)]?.served(latencyMs);
   }
 
   private follow(id: string, before: ServerView | undefined, after: ServerView | undefined): void {

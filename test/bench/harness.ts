@@ -4,8 +4,9 @@
  *
  * Absolute figures mean one machine on one day. So each round also times a fixed loop of integer
  * arithmetic, and each result has its time as a multiple of one step of that loop (`ratioToReference`),
- * which a slower machine or a busy neighbour changes much less. Cases take turns within a round, so
- * that a slow moment hits them alike; what counts is the median over the rounds.
+ * which a slower machine changes much less. Cases take turns within a round, so that a slow moment hits
+ * them alike. A round counts by the lower quartile of its samples, which a neighbour that takes the
+ * processor away for a while does not reach; what is shown is the median over the rounds.
  */
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -15,7 +16,7 @@ import { type Allocation, measureAllocation } from './allocation.ts';
 import { table } from './table.ts';
 
 export interface BenchCase {
-  /** Unique in its suite; a row of the table. */
+  /** Unique in its group; a row of the table. */
   readonly name: string;
   /** What one operation is: `pair`, `report`, `call`. */
   readonly unit: string;
@@ -24,8 +25,6 @@ export interface BenchCase {
   readonly run: () => unknown;
   /** Operations a second that are to be reached; told in the table, never a failure. */
   readonly target?: number;
-  /** Whether to measure bytes allocated per operation; only for a `run` that is synchronous. Default true. */
-  readonly allocation?: boolean;
 }
 
 /** One figure. `value` is operations a second where a case was timed, else what `record` was given. */
@@ -117,8 +116,7 @@ export class BenchSuite {
     }
     const results = cases.map((one, index) => {
       const { ns, ratio } = samples[index] as { ns: number[]; ratio: number[] };
-      const allocation = one.allocation === false ? undefined : measureAllocation(one.run, one.operations);
-      return resultOf(group, one, ns, median(ratio), allocation);
+      return resultOf(group, one, ns, median(ratio), measureAllocation(one.run, one.operations));
     });
     this.results.push(...results);
     print(`\n${this.name}: ${group}\n${table(results)}`);
@@ -155,7 +153,7 @@ export class BenchSuite {
       // A run is a loop of many operations already.
       batch_threshold: 0,
     });
-    return stats.p50;
+    return stats.p25;
   }
 }
 
@@ -164,7 +162,7 @@ function resultOf(
   one: BenchCase,
   ns: readonly number[],
   ratioToReference: number,
-  allocation: Allocation | undefined,
+  allocation: Allocation,
 ): BenchResult {
   const nanoseconds = median(ns);
   const value = 1e9 / nanoseconds;
@@ -177,7 +175,7 @@ function resultOf(
     worst: 1e9 / Math.max(...ns),
     nanoseconds,
     ratioToReference,
-    ...(allocation === undefined ? {} : allocation),
+    ...allocation,
     ...(one.target === undefined ? {} : { target: one.target, reached: value >= one.target }),
   };
 }

@@ -49,13 +49,34 @@ function meshOf(size: number, { services = [SERVICE], zones = 1 }: Setting = {})
   return rig;
 }
 
-/** Calls that overlap: each ends when `open` others have begun. One at a time where `open` is 0. */
-function calls(rig: Rig, kind: LeaseKind, open: number, want?: PickWant): () => number {
+interface Calls {
+  readonly kind?: LeaseKind;
+  /** Calls in flight in all; 0: one at a time, ended at once. */
+  readonly open: number;
+  /** Which of the calls in flight ends when another begins. */
+  readonly ends?: 'oldest' | 'any';
+  readonly want?: PickWant;
+}
+
+function shuffle(order: Int32Array): void {
+  const random = generator(order.length);
+  for (let n = order.length - 1; n > 0; n--) {
+    const other = Math.floor(random() * (n + 1));
+    const here = order[n] as number;
+    order[n] = order[other] as number;
+    order[other] = here;
+  }
+}
+
+/** Calls that overlap: when one begins, another one ends. */
+function calls(rig: Rig, { kind = LeaseKind.RELAYED, open, ends = 'oldest', want }: Calls): () => number {
   const { mesh, pool } = rig;
   const { leases } = mesh;
   const ring = new Int32Array(Math.max(1, open));
   let now = rig.now;
   for (let n = 0; n < open; n++) ring[n] = pool.pick(now, kind, want);
+  const order = Int32Array.from(ring, (_, n) => n);
+  if (ends === 'any') shuffle(order);
   let next = 0;
   let n = 0;
   return () => {
@@ -65,8 +86,9 @@ function calls(rig: Rig, kind: LeaseKind, open: number, want?: PickWant): () => 
         const lease = pool.pick(now, kind, want);
         let ended = lease;
         if (open > 0) {
-          ended = ring[next] as number;
-          ring[next] = lease;
+          const at = order[next] as number;
+          ended = ring[at] as number;
+          ring[at] = lease;
           next = next + 1 === open ? 0 : next + 1;
         }
         const outcome = ++n % 1_000 === 0 ? Outcome.FAILURE : Outcome.SUCCESS;
@@ -113,9 +135,10 @@ for (const size of SIZES) {
   const group = `pick and complete, ${count(size)} servers`;
   if (suite.wants(group)) {
     await suite.compare(group, [
-      pair('one call at a time', calls(meshOf(size), LeaseKind.RELAYED, 0), TARGETS[size]),
-      pair('3 calls in flight a server', calls(meshOf(size), LeaseKind.RELAYED, 3 * size), TARGETS[size]),
-      pair('the same, leased', calls(meshOf(size), LeaseKind.LEASED, 3 * size)),
+      pair('one call at a time', calls(meshOf(size), { open: 0 }), TARGETS[size]),
+      pair('3 calls in flight a server', calls(meshOf(size), { open: 3 * size }), TARGETS[size]),
+      pair('the same, ending in any order', calls(meshOf(size), { open: 3 * size, ends: 'any' })),
+      pair('the same, leased', calls(meshOf(size), { open: 3 * size, kind: LeaseKind.LEASED })),
     ]);
   }
 }
@@ -135,9 +158,9 @@ const several = 'a server in several pools, 1,000 servers';
 if (suite.wants(several)) {
   const eight = [SERVICE, ...services];
   await suite.compare(several, [
-    pair('pair, 1 pool', calls(meshOf(1_000), LeaseKind.RELAYED, 3_000)),
-    pair('pair, 2 pools', calls(meshOf(1_000, { services: eight.slice(0, 2) }), LeaseKind.RELAYED, 3_000)),
-    pair('pair, 8 pools', calls(meshOf(1_000, { services: eight }), LeaseKind.RELAYED, 3_000)),
+    pair('pair, 1 pool', calls(meshOf(1_000), { open: 3_000 })),
+    pair('pair, 2 pools', calls(meshOf(1_000, { services: eight.slice(0, 2) }), { open: 3_000 })),
+    pair('pair, 8 pools', calls(meshOf(1_000, { services: eight }), { open: 3_000 })),
     { name: 'report, 1 pool', unit: 'report', operations: CALLS, run: reports(meshOf(1_000), 1_000) },
     {
       name: 'report, 8 pools',
@@ -163,11 +186,11 @@ for (const size of [10, 1_000]) {
   const local = meshOf(size, { zones: 3 });
   const hashed = meshOf(size);
   await suite.compare(group, [
-    pair('no wish', calls(plain, LeaseKind.RELAYED, size)),
-    pair('4 excluded', calls(excluding, LeaseKind.RELAYED, size, { exclude: exclude(excluding) })),
-    pair('no wish, 3 zones', calls(zoned, LeaseKind.RELAYED, size)),
-    pair('own zone of 3', calls(local, LeaseKind.RELAYED, size, { zone: 'z1' })),
-    pair('hash key', calls(hashed, LeaseKind.RELAYED, size, { hashKey: 'customer-4711' })),
+    pair('no wish', calls(plain, { open: size })),
+    pair('4 excluded', calls(excluding, { open: size, want: { exclude: exclude(excluding) } })),
+    pair('no wish, 3 zones', calls(zoned, { open: size })),
+    pair('own zone of 3', calls(local, { open: size, want: { zone: 'z1' } })),
+    pair('hash key', calls(hashed, { open: size, want: { hashKey: 'customer-4711' } })),
   ]);
 }
 
