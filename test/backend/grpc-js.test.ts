@@ -1,6 +1,10 @@
 /** Calls of a grpc-js server are counted, each once, however they end. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
 import type { LoadReporter } from '../../src/backend/backend.ts';
@@ -263,4 +267,42 @@ test('the manual way: the first end counts', async () => {
     reporter.callStarted().end();
   });
   assert.deepEqual(result, { ended: 2, failed: 1 });
+});
+
+test('a server of another copy of grpc-js is counted, and its calls carry the load', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'heapmesh-copy-'));
+  cleanups.push(() => rmSync(folder, { recursive: true }));
+  const require = createRequire(import.meta.url);
+  const original = dirname(require.resolve('@grpc/grpc-js/package.json'));
+  cpSync(original, join(folder, 'grpc-js'), { recursive: true });
+  symlinkSync(dirname(dirname(original)), join(folder, 'node_modules'));
+  const copy: typeof grpc = require(join(folder, 'grpc-js'));
+  assert.notEqual(copy.Server, grpc.Server);
+
+  const reporter = reporterFor([await deadAddress()], { perCallReports: true });
+  const server = new copy.Server({ interceptors: [reporter.grpcJsInterceptor()] });
+  const unused = () => assert.fail('not to be called');
+  server.addService(CALLS, {
+    unary: (_call: grpc.ServerUnaryCall<Text, Text>, callback: grpc.sendUnaryData<Text>) => {
+      callback(null, { text: String(reporter.state.inFlight) });
+    },
+    collect: unused,
+    tell: unused,
+    chat: unused,
+  });
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', copy.ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+  });
+  const caller = callerOf(`127.0.0.1:${port}`);
+  cleanups.push(
+    () => server.forceShutdown(),
+    () => caller.client.close(),
+    () => reporter.close(),
+  );
+  const { answer, trailer } = await caller.unary('x');
+  assert.equal(answer, '1');
+  assert.equal(trailer.get('endpoint-load-metrics-bin').length, 1);
+  await inFlight(reporter, 0);
 });
