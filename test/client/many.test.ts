@@ -209,6 +209,20 @@ describe('connections to many servers', () => {
     assert.equal(only.starts, starts + 1);
   });
 
+  it('does not connect again to one that a new list does not name', () => {
+    const doubted = server(0);
+    const all = connections([doubted, server(1)]);
+    const one = made.get(1) as FakeSubchannel;
+    one.become(Connectivity.READY);
+    doubted.confirmed = false;
+    listener.settled();
+    assert.equal(pool.size, 1);
+    const starts = one.starts;
+    one.become(Connectivity.IDLE);
+    assert.equal(one.starts, starts);
+    assert.deepEqual(all.tally(), { ready: 0, connecting: 1, failing: 0, waiting: 0 }, 'nobody waits for it');
+  });
+
   it('gives every connection back, by itself or at the end', () => {
     const all = connections(range(3).map(index => server(index)));
     for (const one of made.values()) one.become(Connectivity.READY);
