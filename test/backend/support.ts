@@ -100,6 +100,11 @@ export class ReportStreamPeer {
     return registration;
   }
 
+  /** Reads no more. */
+  pause(): void {
+    this.#call.pause();
+  }
+
   end(): void {
     this.#call.end();
   }
