@@ -29,11 +29,11 @@ export class ReceiveWindow {
   readonly #size: number;
   readonly #heldMax: number;
 
-  /** @param size what it is once the first update, `initialUpdate`, is sent; at least 65,535 */
+  /** @param size what it is once the first update, `initialUpdate`, is sent; the protocol has none below 65,535 */
   constructor(size: number, heldBytesMax: number) {
-    this.#size = size;
+    this.#size = Math.max(size, INITIAL_WINDOW);
     this.#heldMax = heldBytesMax;
-    this.left = size;
+    this.left = this.#size;
   }
 
   /** The increment that brings the protocol's initial window to this size. */

@@ -14,11 +14,15 @@ import type { HeaderName } from './names.ts';
 import { STATIC_ENTRIES } from './static-table.ts';
 import { MAX_INTEGER_BYTES, writeInteger } from './strings.ts';
 
-const BUCKETS = 64;
+const BUCKETS = 32;
 const NAMES = 64;
+const SEEN = 64;
 /** Entries of the largest table: each counts 32 octets at least; 4096 / 32 is a power of two. */
 const MAX_ENTRIES = HTTP2_LIMITS.encoderTableBytes / ENTRY_OVERHEAD;
 const LISTS = HTTP2_LIMITS.blocksRemembered;
+
+/** Insertions are numbered in 32 bits. A connection that has made so many, in months, goes on with those it has. */
+const MOST_INSERTIONS = 0x7fffffff;
 
 /** Room for the pattern, index and lengths of a field, beside the octets of its name and value. */
 const FIELD_ROOM = 3 * MAX_INTEGER_BYTES;
@@ -32,13 +36,13 @@ interface EncodedList {
 /** What only an encoder that has inserted or repeated something needs: idle connections go without. */
 class EncoderMemory {
   /** Newest insertion by bucket of its hash, and the one before it in its bucket, by place in the table. */
-  readonly buckets = new Float64Array(BUCKETS).fill(-1);
-  readonly next = new Float64Array(MAX_ENTRIES);
+  readonly buckets = new Int32Array(BUCKETS).fill(-1);
+  readonly next = new Int32Array(MAX_ENTRIES);
   /** Hashes of fields that came once: the second time they get an entry. */
-  readonly seen = new Int32Array(BUCKETS);
+  readonly seen = new Int32Array(SEEN);
   /** Names that fields came with, and the insertion that has each; −1: seen once. */
   readonly names: (HeaderName | undefined)[] = new Array(NAMES).fill(undefined);
-  readonly nameInsertions = new Float64Array(NAMES);
+  readonly nameInsertions = new Int32Array(NAMES);
   /** Remembered lists as they are encoded, and serials of those that came once. */
   readonly lists: (EncodedList | undefined)[] = new Array(LISTS).fill(undefined);
   readonly seenLists = new Int32Array(LISTS);
@@ -272,8 +276,9 @@ export class HpackEncoder {
    * table together, would only push out others.
    */
   #seenTwice(hash: number): boolean {
+    if (this.table.inserted >= MOST_INSERTIONS) return false;
     this.#memory ??= new EncoderMemory();
-    const slot = (hash >>> 8) & (BUCKETS - 1);
+    const slot = (hash >>> 8) & (SEEN - 1);
     if (this.#memory.seen[slot] === hash) return true;
     // An older candidate is given up at every second challenge only, so that neighbours do not starve each other.
     if (this.#memory.seen[slot] === 0 || (++this.#ghost & 1) === 0) this.#memory.seen[slot] = hash;
@@ -296,7 +301,8 @@ export class HpackEncoder {
   /** Whether a field whose name has no index gets an entry for the sake of its name: the second time it comes. */
   #nameIsWorthIt(name: HeaderName, valueBytes: number): boolean {
     // An entry for a long value pushes out many others.
-    if (name.length + valueBytes > this.table.maxBytes >> 3) return false;
+    if (name.length + valueBytes > this.table.maxBytes >> 3 || this.table.inserted >= MOST_INSERTIONS)
+      return false;
     this.#memory ??= new EncoderMemory();
     const { names, nameInsertions } = this.#memory;
     const slot = name.hash & (NAMES - 1);
