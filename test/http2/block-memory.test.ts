@@ -45,6 +45,8 @@ test('a block that changes the table changes it each time', () => {
   }
   // Ten entries are there, so that index 71 exists and 72 does not.
   peer.receive(frame(1, WHOLE, 21, Buffer.concat([head, Buffer.from([0x80 | 71])])));
+  assert.equal(peer.error?.fault, undefined);
+  assert.equal(peer.heads.at(-1)?.id, 21);
   assert.deepEqual(peer.heads.at(-1)?.fields.at(-1), ['x-a', '1']);
   peer.receive(frame(1, WHOLE, 23, Buffer.concat([head, Buffer.from([0x80 | 72])])));
   assert.equal(peer.error?.fault, 'HPACK');
