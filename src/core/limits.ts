@@ -270,8 +270,13 @@ export const HTTP2_LIMITS = {
   outputBytesHard: 1024 ** 2,
   /** Streams reset by the peer right after they were opened: burst and rate (nghttp2: 1000 and 33/s). */
   rapidResets: { burst: 1000, perSecond: 100 },
-  /** A stream reset after this long was no rapid reset, ms: its caller gave up. 100 of them a second are harmless. */
-  rapidResetAgeMs: 1000,
+  /**
+   * A stream reset after this long was no rapid reset, ms: its caller gave up, as all callers do at their deadlines
+   * when backends hang. With 100 streams at once they are at most 500 a second.
+   */
+  rapidResetAgeMs: 200,
+  /** Rapid resets that each call brought to its end earns: callers that hedge cancel the slower one (Envoy: half may). */
+  rapidResetsPerDone: 1,
   /** Part of the burst of rapid resets at which a GOAWAY asks the peer to leave, before the connection is closed. */
   rapidResetWarning: 0.75,
   /** Streams that a peer makes us reset (MadeYouReset): burst and rate (Sōzu: 500). */
@@ -347,4 +352,60 @@ export const CALLER_LIMITS = {
   closeGraceMs: 1_000,
   /** Attempts of `call()`; more would multiply an overload. */
   callAttempts: 3,
+} as const;
+
+/** The transparent proxy. Those that a user may set are defaults of `proxy:` in the configuration. */
+export const PROXY_LIMITS = {
+  /** Connections of callers at once: 10,000 idle ones and room for as many again. */
+  connections: 20_000,
+  /** Connections that the kernel keeps until they are accepted: all callers come back at once after a restart. */
+  backlog: 4096,
+  /** A caller that has sent no preface and SETTINGS by then is none, ms. */
+  prefaceMs: 10_000,
+  /** SETTINGS of ours that are not acknowledged by then end the connection (RFC 9113 6.5.3), ms. */
+  settingsAckMs: 10_000,
+  /** A caller's connection without a call is closed after this, ms: two hours, as gRPC keeps them. */
+  idleMs: 2 * 60 * 60_000,
+  /** A peer that takes none of what waits for it for this long is cut off, ms. */
+  stalledWriteMs: 30_000,
+  /** What a broken or ended connection gets to take our last words, ms. */
+  lingerMs: 1_000,
+  /** How often connections are looked at for these, ms. */
+  watchMs: 250,
+
+  /** Connect time-out, ms. */
+  connectMs: 5_000,
+  /** First wait after a failed connect, its factor and its end, ms (gRPC connection-backoff.md). */
+  firstRetryMs: 100,
+  retryFactor: 1.6,
+  maxRetryMs: 5_000,
+  /** Connections to one backend: for peers that take few streams on one. */
+  connectionsPerBackend: 16,
+  /** Calls that wait for a stream to one backend, beyond what its connections take. */
+  waitingPerBackend: 1024,
+  /** Silence of a backend that owes answers: after this it is asked for a sign of life (PING), ms ... */
+  silencePingMs: 1_000,
+  /** ... after this it gets no more calls, ms ... */
+  silenceMs: 3_000,
+  /** ... and after this its connection is given up and its calls end, ms (gRPC keepalive's 20 s). */
+  silenceEndMs: 20_000,
+  /** A connection to a backend without a call is closed after this, ms. */
+  upstreamIdleMs: 10 * 60_000,
+
+  /** Octets of a request that are kept so that it can be sent again. */
+  replayBytes: 64 * 1024,
+  /** Octets that a call's own buffer keeps for the next call. */
+  bufferBytesKept: 16 * 1024,
+  /** Calls kept for reuse. */
+  callsKept: 4096,
+  /** Backends that one call is sent to, where each says that it did not begin it. */
+  transparentAttempts: 4,
+  /** What a request of ours to answer ourselves (health) may carry, octets. */
+  localRequestBytes: 4096,
+  /** Time that a graceful end of a caller's connection waits for the answer to its PING, ms. */
+  goawayMs: 5_000,
+  /** Methods whose route is remembered; paths that a caller makes up push others out. */
+  routes: 4096,
+  /** Time that a drain gives to calls that are open, ms; below the 30 s of a pod's usual grace. */
+  drainMs: 25_000,
 } as const;

@@ -62,7 +62,10 @@ export interface ConnectionHandler {
   data(stream: number, buffer: Buffer, start: number, end: number, endStream: boolean): void;
   /** The stream is over before its time. `closed` follows at once. */
   reset(stream: number, code: number, cause: ResetCause, fault?: StreamFault): void;
-  /** The stream is over, in whatever way, and its slot will be used again. The last event of each stream. */
+  /**
+   * The stream is over, in whatever way, and its slot will be used again. The last event of each stream; its tag can
+   * still be read.
+   */
   closed(stream: number): void;
   /** `sendData` took less than it was given, and will now take more. */
   writable(stream: number): void;
@@ -169,7 +172,9 @@ export class ConnectionState {
   /** Closes a stream that both sides have ended. */
   endIfDone(slot: number): void {
     const done = StreamState.LOCAL_DONE | StreamState.REMOTE_DONE;
-    if ((this.streams.state(slot) & done) === done) this.release(slot, false);
+    if ((this.streams.state(slot) & done) !== done) return;
+    this.resets.earn(HTTP2_LIMITS.rapidResetsPerDone);
+    this.release(slot, false);
   }
 
   /** Gives a slot back. */

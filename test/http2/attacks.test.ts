@@ -63,8 +63,22 @@ test('callers that give up after a while are no rapid reset', () => {
   const peer = server();
   for (let i = 0; i < 5000; i++) {
     peer.receive(headers(i * 2 + 1));
-    peer.now += 1001;
+    peer.now += 201;
     peer.receive(frame(3, 0, i * 2 + 1, word(8)));
+  }
+  assert.equal(peer.error, undefined);
+  assert.equal(peer.connection.leaving, false);
+});
+
+test('callers that hedge cancel every other call at once, for ever', () => {
+  const peer = server();
+  const answer = new Http2Context().listOf([...OK, ...TRAILERS]);
+  for (let i = 0; i < 5000; i++) {
+    const id = i * 4 + 1;
+    peer.receive(Buffer.concat([headers(id, REQUEST, WHOLE), headers(id + 2, REQUEST, WHOLE)]));
+    peer.connection.sendList(0, answer, true);
+    peer.receive(frame(3, 0, id + 2, word(8)));
+    peer.take();
   }
   assert.equal(peer.error, undefined);
   assert.equal(peer.connection.leaving, false);

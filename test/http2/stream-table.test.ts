@@ -80,6 +80,12 @@ test('windows: overflow, lumps, what is held', () => {
   assert.equal(window.left, 85_000);
   window.release(45_000);
   assert.equal(window.held, 0);
+  // What was owed is given back once: in the end the window is what it was.
+  assert.equal(window.take(50_000), true);
+  window.hold(50_000);
+  window.release(50_000);
+  assert.equal(window.update(), 65_000);
+  assert.equal(window.left, 100_000);
 });
 
 test('budgets refill with time, up to their burst, and by what is earned', () => {

@@ -213,6 +213,18 @@ test('kinds and attachments: a user finds what it has found out before', () => {
   assert.equal(judged, 1);
 });
 
+test('a tag is a number of the user: -1 at first, and still there when the stream is closed', () => {
+  const peer = server();
+  const tags: number[] = [];
+  peer.onHeaders = slot => {
+    tags.push(peer.connection.tag(slot));
+    peer.connection.setTag(slot, 42);
+  };
+  peer.closed = slot => tags.push(peer.connection.tag(slot));
+  for (let id = 1; id < 7; id += 2) peer.receive(Buffer.concat([headers(id), frame(3, 0, id, word(8))]));
+  assert.deepEqual(tags, [-1, 42, -1, 42, -1, 42]);
+});
+
 test('smaller windows than the protocol has hold once they are acknowledged', () => {
   const peer = new Endpoint('server', undefined, { streamWindowBytes: 1000 });
   peer.autoCredit = false;
