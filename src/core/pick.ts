@@ -49,8 +49,9 @@ export function chooseHashed(pool: Pool, want: PickWant): number {
   const exclude = want.exclude ?? [];
   let total = 0;
   let weights = 0;
-  for (const slot of pool.members()) {
-    const member = pool.memberAt(slot);
+  // By member, not by slot: this is on the path of a pick, and a look-up a member is dear.
+  const { slots } = pool;
+  for (let member = 0; member < slots.length; member++) {
     if (pool.isOut(member)) continue;
     total += pool.inFlight(member);
     weights += pool.weightOf(member);
@@ -58,13 +59,12 @@ export function chooseHashed(pool: Pool, want: PickWant): number {
   const key = hashString(want.hashKey ?? '');
   let best = -1;
   let rank = Number.NEGATIVE_INFINITY;
-  for (const slot of pool.members()) {
-    const member = pool.memberAt(slot);
-    // A warming server at its cap, or one that is full, is in no order and is passed over.
-    if (!pool.isPlaced(member) || exclude.includes(slot)) continue;
+  for (let member = 0; member < slots.length; member++) {
+    if (pool.isOut(member)) continue;
     const weight = pool.weightOf(member);
     const height = rendezvousRank(key, pool.hashes[member] as number, weight);
-    if (height <= rank) continue;
+    // A warming server at its cap, or one that is full, is in no order and is passed over.
+    if (height <= rank || !pool.isPlaced(member) || exclude.includes(slots[member] as number)) continue;
     if (pool.inFlight(member) + 1 > boundedLoad(total, weight, weights)) continue;
     best = member;
     rank = height;

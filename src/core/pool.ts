@@ -282,10 +282,6 @@ export class Pool implements RowListener {
     return (this.zoneOf[member] as Zone).order.has(member);
   }
 
-  memberAt(slot: number): number {
-    return this.memberOf.get(slot) ?? -1;
-  }
-
   weightOf(member: number): number {
     return this.loads.weight[this.slots[member] as number] as number;
   }
@@ -457,7 +453,7 @@ export class Pool implements RowListener {
     const hashes = new Uint32Array(size);
     hashes.set(this.hashes);
     this.hashes = hashes;
-    const flags = new Uint8Array(size);
+    const flags = new Uint8Array(size).fill(OUT);
     flags.set(this.flags);
     this.flags = flags;
     const states = new Uint8Array(size);

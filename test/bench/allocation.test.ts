@@ -13,7 +13,7 @@ it('counts what a run allocates, collections or not', () => {
   };
   // 100 elements of 8 bytes, the header of the elements and the array itself.
   const { bytesPerOperation, collectionsPerMillion } = measureAllocation(run, 1_000, 100);
-  assert.ok(bytesPerOperation >= 800 && bytesPerOperation < 1_700, `${bytesPerOperation} bytes`);
+  assert.ok(bytesPerOperation >= 800 && bytesPerOperation < 2_000, `${bytesPerOperation} bytes`);
   assert.ok(collectionsPerMillion > 0);
 });
 
@@ -23,5 +23,6 @@ it('counts next to nothing where nothing is allocated', () => {
     for (let n = 0; n < 100_000; n++) cells[n & 1023] = (cells[(n * 7) & 1023] as number) + 0.5;
   };
   const { bytesPerOperation } = measureAllocation(run, 100_000, 100);
-  assert.ok(bytesPerOperation < 0.05, `${bytesPerOperation} bytes`);
+  // One boxed number an operation would be 16.
+  assert.ok(bytesPerOperation < 1, `${bytesPerOperation} bytes`);
 });

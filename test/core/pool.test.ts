@@ -22,6 +22,17 @@ test('equal servers are taken in turn', () => {
   assert.deepEqual(ids, ['a', 'b', 'c', 'a', 'b', 'c', 'a', 'b', 'c']);
 });
 
+test('a new server on the number of one that left was never picked', () => {
+  // Of two balancers this one draws no newcomer to its root: the new server comes in by its score.
+  const rig = warmRig(['a', 'b'], { balancers: 2, random: () => 0.9 });
+  for (let i = 0; i < 2; i++) rig.complete(rig.pick());
+  rig.propose({ kind: 'unclaim', source: 'config', id: 'b', how: 'left' });
+  rig.addWarm(spec('c'));
+  // A round of the sweep: all are scored by what is known of calls by now.
+  rig.advance(1000);
+  assert.deepEqual([rig.pickId().id, rig.pickId().id], ['c', 'a']);
+});
+
 test('a pick moves a server back, its completion forward again', () => {
   const rig = warmRig(['a', 'b']);
   const first = rig.pickId();
