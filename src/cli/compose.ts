@@ -1,13 +1,21 @@
 /** The composition root: makes the parts of a balancer from a configuration and ties them together. */
 import { startAdmin } from '../admin/admin.ts';
 import { type Address, parseAddress } from '../config/address.ts';
-import type { Config } from '../config/config.ts';
+import type { Config, PoolConfig } from '../config/config.ts';
 import { systemClock } from '../control/clock.ts';
 import { type Control, startControl } from '../control/control.ts';
 import { ANY_SERVICE } from '../core/core.ts';
 import type { RegistryEvent } from '../core/events.ts';
 import { MESH_LIMITS, PROCESS_LIMITS } from '../core/limits.ts';
 import { Mesh, type PoolSettings } from '../core/mesh.ts';
+import { Status } from '../grpc/status.ts';
+import {
+  type PoolProxySettings,
+  type ProxySettings,
+  type Reachability,
+  startProxy,
+  type TransparentProxy,
+} from '../proxy/proxy.ts';
 import { LogLink } from '../state/follow.ts';
 import { MemoryLog } from '../state/memory-log.ts';
 import type { Logger } from '../telemetry/telemetry.ts';
@@ -16,6 +24,7 @@ import type { Running } from './running.ts';
 /** A running balancer, its core within reach of the process that embeds it. */
 export interface Balancer extends Running {
   readonly mesh: Mesh;
+  readonly addresses: { readonly proxy: string; readonly control: string; readonly admin: string };
 }
 
 /** Starts a balancer; rejects, with nothing left behind, where an address cannot be had. */
@@ -43,7 +52,9 @@ export async function compose(config: Config, options: { readonly logger: Logger
   claimConfigured(mesh, config);
   const ticker = setInterval(() => mesh.tick(clock.now()), MESH_LIMITS.tickMs);
   let control: Control | undefined;
+  let proxy: TransparentProxy | undefined;
   const shut = async (graceMs: number): Promise<void> => {
+    await proxy?.close();
     await control?.close(graceMs);
     clearInterval(ticker);
     link.stop();
@@ -52,8 +63,20 @@ export async function compose(config: Config, options: { readonly logger: Logger
   try {
     control = await startControl({ mesh, clock, config });
     const running = control;
+    const listen = addressOf(config.proxy.listen);
+    proxy = await startProxy({
+      mesh,
+      ...listen,
+      reusePort: config.proxy.reusePort,
+      settings: proxySettings(config),
+      reachability: reachabilityOf(mesh),
+      random: Math.random,
+      parseAddress: addressOf,
+      rememberBlocks: config.proxy.rememberHeaders,
+    });
+    const proxying = proxy;
     const admin = await startAdmin({
-      ...(parseAddress(config.admin.listen, { anyPort: true }) as Address),
+      ...addressOf(config.admin.listen),
       readiness: () => ({
         ready: true,
         detail: {
@@ -65,10 +88,11 @@ export async function compose(config: Config, options: { readonly logger: Logger
     });
     return {
       mesh,
-      addresses: { control: control.address, admin: admin.address },
+      addresses: { proxy: proxy.address, control: control.address, admin: admin.address },
       apply: async next => {
         mesh.configurePools(poolSettings(next));
         running.reconfigure(next);
+        proxying.configure(proxySettings(next));
         claimConfigured(mesh, next);
       },
       close: async () => {
@@ -90,6 +114,45 @@ function claimConfigured(mesh: Mesh, config: Config): void {
 
 function poolSettings(config: Config): Map<string, PoolSettings> {
   return new Map(config.pools.map(pool => [pool.service || ANY_SERVICE, { zoneFactor: pool.zoneFactor }]));
+}
+
+function addressOf(text: string): Address {
+  const address = parseAddress(text, { anyPort: true });
+  if (typeof address === 'string') throw new Error(`'${text}': ${address}`);
+  return address;
+}
+
+function proxySettings(config: Config): ProxySettings {
+  const { reflection, maxConnectionAgeMs, ...proxy } = config.proxy;
+  return {
+    ...proxy,
+    maxConnectionAgeMs: maxConnectionAgeMs === 0 ? Number.POSITIVE_INFINITY : maxConnectionAgeMs,
+    reflection: reflection ?? '',
+    pools: new Map(config.pools.map(pool => [pool.service, poolProxySettings(pool)])),
+  };
+}
+
+function poolProxySettings({ retry, maxStreamAgeMs }: PoolConfig): PoolProxySettings {
+  const policy = retry && { ...retry, codes: new Set(retry.codes.map(name => Status[name])) };
+  return { retry: policy, maxStreamAgeMs };
+}
+
+/** What the proxy sees of backends is this instance's observation. */
+function reachabilityOf(mesh: Mesh): Reachability {
+  const { registry } = mesh;
+  return {
+    unreachable: (id, why) => {
+      const state = registry.get(id)?.state;
+      if (state !== 'ACTIVE' && state !== 'WARMING') return;
+      const observation = { phase: 'ejected', healthy: false } as const;
+      registry.propose({ kind: 'observe', id, observation }, `the proxy: ${why}`).catch(() => {});
+    },
+    reachable: id => {
+      if (registry.get(id)?.state !== 'EJECTED') return;
+      const observation = { phase: 'warming', healthy: true } as const;
+      registry.propose({ kind: 'observe', id, observation }, 'the proxy reaches it again').catch(() => {});
+    },
+  };
 }
 
 /** One line for each change of state, with its cause. */

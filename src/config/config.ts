@@ -1,5 +1,6 @@
 /** The configuration of one balancer: what it holds, and how a file and flags become one. */
 import type { ServerSpec } from '../core/core.ts';
+import type { Status } from '../grpc/status.ts';
 import { type Check, crossCheck } from './cross-check.ts';
 import { fromIssue, type Problem, renderProblem } from './problem.ts';
 import { type Parsed, type POLICIES, schema } from './schema.ts';
@@ -18,6 +19,15 @@ export interface Config {
     /** `host:port`, with brackets around an IPv6 host; port 0 takes a free one. */
     readonly listen: string;
     readonly maxConcurrentStreams: number;
+    readonly drainTimeoutMs: number;
+    /** 0 is never. */
+    readonly maxConnectionAgeMs: number;
+    readonly maxConnectionAgeGraceMs: number;
+    readonly keepLoadReports: boolean;
+    /** Undefined: backends for any service answer. */
+    readonly reflection?: string | undefined;
+    readonly reusePort: boolean;
+    readonly rememberHeaders: boolean;
   };
   readonly control: {
     readonly listen: string;
@@ -57,7 +67,13 @@ export interface PoolConfig {
   readonly service: string;
   readonly policy: keyof typeof POLICIES;
   readonly zoneFactor: number;
+  readonly retry?:
+    | { readonly codes: readonly StatusName[]; readonly attempts: number; readonly budget: number }
+    | undefined;
+  readonly maxStreamAgeMs?: number | undefined;
 }
+
+type StatusName = keyof typeof Status;
 
 export type LogLevel = Parsed['telemetry']['logs']['level'];
 
@@ -129,7 +145,17 @@ function resolve(parsed: Parsed, options: LoadOptions): Config {
   const { instance, control, health, scaling } = parsed;
   return {
     instance: { id: instance.id ?? options.hostname, zone: instance.zone, advertise: instance.advertise },
-    proxy: { listen: parsed.proxy.listen, maxConcurrentStreams: parsed.proxy.maxConcurrentStreams },
+    proxy: {
+      listen: parsed.proxy.listen,
+      maxConcurrentStreams: parsed.proxy.maxConcurrentStreams,
+      drainTimeoutMs: parsed.proxy.drainTimeout,
+      maxConnectionAgeMs: parsed.proxy.maxConnectionAge,
+      maxConnectionAgeGraceMs: parsed.proxy.maxConnectionAgeGrace,
+      keepLoadReports: parsed.proxy.keepLoadReports,
+      reflection: parsed.proxy.reflection,
+      reusePort: parsed.proxy.reusePort,
+      rememberHeaders: parsed.proxy.rememberHeaders,
+    },
     control: {
       listen: control.listen,
       reportIntervalMs: control.reportInterval,
@@ -142,7 +168,7 @@ function resolve(parsed: Parsed, options: LoadOptions): Config {
       id: server.id ?? server.address,
       services: [...new Set(server.services)],
     })),
-    pools: parsed.pools,
+    pools: parsed.pools.map(({ maxStreamAge, ...pool }) => ({ ...pool, maxStreamAgeMs: maxStreamAge })),
     health: {
       check: health.check,
       intervalMs: health.interval,

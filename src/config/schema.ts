@@ -1,6 +1,7 @@
 /** Every key of the configuration: what it may hold, its default, and what the reference says of it. */
 import { z } from 'zod';
-import { CONTROL, CONFIG_LIMITS as most } from '../core/limits.ts';
+import { CONTROL, HTTP2_LIMITS, CONFIG_LIMITS as most } from '../core/limits.ts';
+import { STATUS_NAMES, type Status } from '../grpc/status.ts';
 import * as k from './kinds.ts';
 
 /** How a pool chooses. The key is what `pools[].policy` takes. */
@@ -18,10 +19,14 @@ const HEALTH_CHECKS = {
 
 const PROVIDERS = { standby: 'activates a standby of the pool' } as const;
 
+/** All but OK, which is no failure. */
+const RETRY_CODES = Object.fromEntries(STATUS_NAMES.slice(1).map(name => [name, ''])) as Readonly<
+  Record<Exclude<keyof typeof Status, 'OK'>, string>
+>;
+
 const LOG_LEVELS = { debug: '', info: '', warn: '', error: '' } as const;
 
 // What is checked already, so that a file can be written for it, but does nothing yet.
-const NO_PROXY = 'this version has no proxy';
 const NO_CHECKS = 'this version does no active health checks';
 const NO_SCALING = 'this version activates standbys by hand only';
 const NO_TRACES = 'traces are not exported in this version';
@@ -59,7 +64,7 @@ const instance = k.section('This balancer, as others know it.', {
     proxy: z.optional(
       k.address({
         about: 'Proxy address that callers are told. The listening address where it is left out.',
-        inert: NO_PROXY,
+        inert: 'callers are not told of proxies in this version',
       }),
     ),
   }),
@@ -67,18 +72,75 @@ const instance = k.section('This balancer, as others know it.', {
 
 const proxy = k.section('The transparent proxy for callers.', {
   listen: k
-    .address(
-      { about: 'Where callers connect. Beyond loopback it needs `--insecure`.', inert: NO_PROXY },
-      { listen: true },
-    )
+    .address({ about: 'Where callers connect. Beyond loopback it needs `--insecure`.' }, { listen: true })
     .prefault('127.0.0.1:4700'),
   maxConcurrentStreams: k
     .number(
-      { about: 'Open calls on one connection of a caller.', inert: NO_PROXY },
+      { about: 'Open calls on one connection of a caller; holds for connections that come.', live: true },
       { integer: true, least: 1, most: 2 ** 31 - 1 },
     )
-    .prefault(100),
+    .prefault(HTTP2_LIMITS.maxConcurrentStreams),
+  drainTimeout: k
+    .duration({ about: 'What open calls get to end when the balancer ends.', live: true }, UP_TO_HOUR)
+    .prefault('25s'),
+  maxConnectionAge: k
+    .duration(
+      {
+        about:
+          "Age at which a caller's connection is asked to leave, so that callers spread over new instances, give or take a tenth; `0s` is never.",
+        live: true,
+      },
+      UP_TO_DAY,
+    )
+    .prefault('0s'),
+  maxConnectionAgeGrace: k
+    .duration({ about: 'What the calls of such a connection get to end.', live: true }, UP_TO_DAY)
+    .prefault('5m'),
+  keepLoadReports: k
+    .flag({
+      about: 'Hand the per-call load reports of backends (`endpoint-load-metrics-bin`) on to callers.',
+      live: true,
+    })
+    .prefault(false),
+  reflection: z.optional(
+    k.service(
+      {
+        about:
+          "Service whose backends answer server reflection. Without it, backends for any service (`'*'`) do.",
+        live: true,
+      },
+      CONTROL.serviceBytes,
+    ),
+  ),
+  reusePort: k
+    .flag({
+      about:
+        'Let another process listen on the same port, so that a new version takes over while this one drains.',
+    })
+    .prefault(false),
+  rememberHeaders: k
+    .flag({
+      about: 'Remember header blocks by their octets. What is on the wire means the same either way.',
+    })
+    .prefault(true),
   tls,
+});
+
+const retry = k.section('Sending a failed call again. Without it only calls that no backend has begun are.', {
+  codes: k.list(
+    k.oneOf({ about: 'A gRPC status.', live: true }, RETRY_CODES),
+    { about: 'Statuses on which a call is sent again, as long as nothing was answered.', live: true },
+    STATUS_NAMES.length,
+  ),
+  attempts: k
+    .number(
+      { about: 'Attempts in all, the first included.', live: true },
+      { integer: true, least: 2, most: 10 },
+    )
+    .prefault(3),
+  budget: k
+    .number({ about: 'Most retries, as a share of calls.', live: true }, { above: 0, most: 1 })
+    .prefault(0.2),
 });
 
 const control = k.section('The control API: picks, load reports, operators.', {
@@ -177,6 +239,17 @@ const pool = k.section('Settings of one pool.', {
       { least: 1, most: 1_000 },
     )
     .prefault(1.5),
+  retry: z.optional(retry),
+  maxStreamAge: z.optional(
+    k.duration(
+      {
+        about:
+          'Age at which the proxy ends a call with UNAVAILABLE, so that long streams spread over what was added.',
+        live: true,
+      },
+      UP_TO_DAY,
+    ),
+  ),
 });
 
 const health = k.section('When a backend counts as alive.', {

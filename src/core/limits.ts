@@ -109,8 +109,6 @@ export const CONTROL = {
   backlog: 4096,
   /** A connection that has sent no HTTP/2 preface by then is no caller. */
   prefaceMs: 10_000,
-  /** A connection without a call for this long is closed; callers open it again by themselves. */
-  idleConnectionMs: 30 * 60_000,
   /** Silent connections are pinged this often, and cut where the ping is not answered. */
   keepaliveMs: 60_000,
   keepaliveTimeoutMs: 20_000,

@@ -11,7 +11,7 @@ export const register: Register = (program, io) => {
       'Runs a balancer until SIGTERM or SIGINT. Without a configuration it listens on loopback and waits for backends that register by themselves. SIGHUP, or a change of the configuration file, takes over what can change while running, and says what cannot. Logs go to stderr.',
     )
     .option('--config <file>', 'configuration file; see docs/reference/config.md')
-    .option('--proxy <address>', 'where the proxy listens; no effect yet: this version has no proxy')
+    .option('--proxy <address>', 'where the proxy listens; goes before the file (default: 127.0.0.1:4700)')
     .option(
       '--control <address>',
       'where the control API listens; goes before the file (default: 127.0.0.1:4701)',

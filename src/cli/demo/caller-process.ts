@@ -34,6 +34,10 @@ function connect(route: Route): void {
     client = new grpc.Client(`heapmesh://${route.balancer}/echo.v1.EchoService`, credentials);
     return;
   }
+  if (route.via === 'proxy') {
+    client = new grpc.Client(route.address, credentials);
+    return;
+  }
   const addresses = route.addresses.join(',');
   const config = JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] });
   client = new grpc.Client(`ipv4:${addresses}`, credentials, { 'grpc.service_config': config });

@@ -9,6 +9,7 @@ import { type OutputFormat, printJson } from '../options.ts';
 import { formatLatency } from '../render/format.ts';
 import { clean, paintFor } from '../render/style.ts';
 import { openScreen } from '../screen.ts';
+import type { Route } from './messages.ts';
 import { DemoBackend, DemoCallers } from './processes.ts';
 import { type Figures, Tally } from './tally.ts';
 import { renderDemo, renderSummary } from './view.ts';
@@ -35,6 +36,7 @@ export interface DemoFlags {
   readonly plain?: boolean;
   readonly control?: string;
   readonly join?: number;
+  readonly via: 'lookaside' | 'proxy';
   readonly output: OutputFormat;
 }
 
@@ -86,7 +88,7 @@ class Demo {
       this.backends.push(new DemoBackend(settings, (name, signal) => this.ended(name, signal)));
     }
     await Promise.all([this.callers.start(), ...this.backends.map(backend => backend.start())]);
-    this.callers.route({ via: 'lookaside', balancer: balancer.addresses.control });
+    this.callers.route(this.route(balancer));
     await sleep(SETTLE_MS / 3);
     this.begun = performance.now();
     this.callers.rate(this.rate);
@@ -112,6 +114,11 @@ class Demo {
     await this.callers.stop();
     await Promise.all(this.backends.map(backend => backend.stop('SIGKILL')));
     await this.balancer?.close();
+  }
+
+  private route({ addresses }: Balancer): Route {
+    if (this.flags.via === 'lookaside') return { via: 'lookaside', balancer: addresses.control };
+    return { via: 'proxy', address: addresses.proxy };
   }
 
   /** The default port where it is free, so that other commands find the balancer without a flag. */
@@ -140,7 +147,7 @@ class Demo {
     const half = (seconds * 1000) / 2;
     const phases: Phase[] = [];
     await sleep(Math.min(SETTLE_MS, half / 4));
-    phases.push(await this.phase('least-load heap', half));
+    phases.push(await this.phase(`least-load heap, ${this.flags.via}`, half));
     const eligible = this.backends.filter(backend => backend.running && this.isPicked(backend.settings.id));
     this.callers.route({ via: 'round-robin', addresses: eligible.map(backend => backend.address) });
     this.note('callers now go by round robin');
@@ -261,7 +268,7 @@ class Demo {
 
   private key(key: string): void {
     if (key === 'a') this.activate('asked for by a key');
-    else if (key === 'k') void this.running().at(-1)?.stop('SIGKILL');
+    else if (key === 'k') void this.running()[0]?.stop('SIGKILL');
     else if (key === 'r') this.restart();
     else if (key === '+' || key === '-') {
       this.rate = Math.min(5_000, Math.max(10, this.rate + (key === '+' ? 20 : -20)));
@@ -298,10 +305,11 @@ class Demo {
   }
 
   private ended(id: string, signal: string): void {
-    if (!this.stopping) this.note(`the process of ${id} ended by ${signal}`);
+    this.note(`the process of ${id} ended by ${signal}`);
   }
 
   private note(text: string): void {
+    if (this.stopping) return;
     const line = `${new Date().toTimeString().slice(0, 8)}  ${text}`;
     this.events.push(line);
     if (this.events.length > 100) this.events.shift();

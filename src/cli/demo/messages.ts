@@ -19,6 +19,7 @@ export type BackendMessage =
 /** How callers reach the backends. */
 export type Route =
   | { readonly via: 'lookaside'; readonly balancer: string }
+  | { readonly via: 'proxy'; readonly address: string }
   | { readonly via: 'round-robin'; readonly addresses: readonly string[] };
 
 export type CallerCommand =

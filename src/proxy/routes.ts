@@ -1,0 +1,27 @@
+/** From `:path` to the service: remembered by header list where the list is, else by path. */
+import { PROXY_LIMITS } from '../core/limits.ts';
+import { type HeaderList, NameKind } from '../http2/http2.ts';
+
+export interface Route {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly service: string;
+}
+
+export class Routes {
+  private readonly known = new Map<string, Route>();
+
+  of(list: HeaderList): Route {
+    if (list.attachment !== undefined) return list.attachment as Route;
+    const path = list.value(list.find(NameKind.PATH));
+    let route = this.known.get(path);
+    if (route === undefined) {
+      const slash = path.indexOf('/', 1);
+      route = { path, service: slash < 0 ? path.slice(1) : path.slice(1, slash) };
+      if (this.known.size >= PROXY_LIMITS.routes) this.known.clear();
+      this.known.set(path, route);
+    }
+    if (list.serial > 0) list.attachment = route;
+    return route;
+  }
+}

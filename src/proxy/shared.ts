@@ -1,0 +1,17 @@
+/** What all parts of one proxy share. */
+import type { HeaderName, Http2Context } from '../http2/http2.ts';
+import type { Call } from './call.ts';
+import type { Flusher } from './flusher.ts';
+import type { Replies } from './replies.ts';
+
+export interface ProxyShared {
+  readonly context: Http2Context;
+  readonly flusher: Flusher;
+  readonly replies: Replies;
+  readonly fields: {
+    readonly timeout: HeaderName;
+  };
+  /** Monotonic clock, ms. */
+  now(): number;
+  callAt(index: number): Call;
+}

@@ -1,0 +1,129 @@
+/** A socket with an HTTP/2 connection on it: octets in, one write a turn out, its end. */
+import type { Socket } from 'node:net';
+import { PROXY_LIMITS } from '../core/limits.ts';
+import {
+  Connection,
+  type ConnectionError,
+  type ConnectionHandler,
+  type ConnectionLimits,
+  type HeaderList,
+  type HeadersKind,
+  type Http2Context,
+  type ResetCause,
+} from '../http2/http2.ts';
+import type { Flusher } from './flusher.ts';
+
+export abstract class Transport implements ConnectionHandler {
+  readonly connection: Connection;
+  readonly socket: Socket;
+  /** Monotonic clock of the last octets that came, ms. */
+  lastRead: number;
+  /** True once nothing can be sent or received any more. */
+  gone = false;
+
+  private readonly flusher: Flusher;
+  private queued = false;
+  private writing = false;
+  private writeBegan = 0;
+  private ending = false;
+  private readonly written = (): void => {
+    this.writing = false;
+    if (this.gone) return;
+    this.connection.written();
+    if (this.ending && this.connection.outputBytes === 0) this.socket.end();
+    else if (this.connection.outputBytes > 0) this.output();
+  };
+
+  constructor(
+    socket: Socket,
+    role: 'client' | 'server',
+    context: Http2Context,
+    limits: ConnectionLimits,
+    flusher: Flusher,
+    now: number,
+  ) {
+    this.socket = socket;
+    this.flusher = flusher;
+    this.lastRead = now;
+    this.connection = new Connection(role, context, this, limits);
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => this.read(chunk));
+    // What went wrong shows in `close`, which follows; without a listener an error would end the process.
+    socket.on('error', error => this.broke(error));
+    socket.on('close', () => this.lose());
+  }
+
+  abstract headers(stream: number, list: HeaderList, kind: HeadersKind, endStream: boolean): void;
+  abstract data(stream: number, buffer: Buffer, start: number, end: number, endStream: boolean): void;
+  abstract reset(stream: number, code: number, cause: ResetCause): void;
+  abstract closed(stream: number): void;
+  abstract writable(stream: number): void;
+  abstract settings(): void;
+  abstract goaway(lastStreamId: number, code: number, debug: string): void;
+  /** The connection is over and all its streams were told. */
+  protected abstract lost(): void;
+  protected broke(_error: Error): void {}
+  pong(): void {}
+
+  output(): void {
+    if (this.queued || this.gone) return;
+    this.queued = true;
+    this.flusher.add(this);
+  }
+
+  flush(): void {
+    this.queued = false;
+    if (this.writing || this.gone) return;
+    const buffers = this.connection.take();
+    const last = buffers.length - 1;
+    if (last < 0) return;
+    this.writing = true;
+    this.writeBegan = -1;
+    if (last === 0) {
+      this.socket.write(buffers[0] as Buffer, this.written);
+      return;
+    }
+    this.socket.cork();
+    for (let i = 0; i < last; i++) this.socket.write(buffers[i] as Buffer);
+    this.socket.write(buffers[last] as Buffer, this.written);
+    this.socket.uncork();
+  }
+
+  failed(_error: ConnectionError): void {
+    this.end();
+  }
+
+  /** Says what is still to be said, then closes. */
+  end(): void {
+    if (this.gone || this.ending) return;
+    this.ending = true;
+    if (!this.writing && this.connection.outputBytes === 0) this.socket.end();
+    setTimeout(() => this.socket.destroy(), PROXY_LIMITS.lingerMs).unref();
+  }
+
+  /** Closes at once. */
+  destroy(): void {
+    this.socket.destroy();
+    this.lose();
+  }
+
+  /** True where a write has waited for the peer longer than it may; to be asked now and then. */
+  protected stalled(now: number): boolean {
+    if (!this.writing) return false;
+    if (this.writeBegan < 0) this.writeBegan = now;
+    return now - this.writeBegan > PROXY_LIMITS.stalledWriteMs;
+  }
+
+  private read(chunk: Buffer): void {
+    const now = performance.now();
+    this.lastRead = now;
+    this.connection.receive(chunk, 0, chunk.length, now);
+  }
+
+  private lose(): void {
+    if (this.gone) return;
+    this.gone = true;
+    this.connection.lost();
+    this.lost();
+  }
+}
