@@ -138,11 +138,17 @@ export class Sender {
     const { streams } = this.#state;
     if (overflows(streams.sendWindow(slot), increment)) return false;
     streams.addSendWindow(slot, increment);
-    if ((streams.state(slot) & StreamState.BLOCKED) === 0 || streams.sendWindow(slot) <= 0) return true;
-    streams.unmark(slot, StreamState.BLOCKED);
-    if (this.#open) this.#state.handler.writable(slot);
-    else streams.enqueue(slot);
+    this.#wake(slot);
     return true;
+  }
+
+  /** Lets a stream go on that waited for its own window. */
+  #wake(slot: number): void {
+    const { streams, handler } = this.#state;
+    if ((streams.state(slot) & StreamState.BLOCKED) === 0 || streams.sendWindow(slot) <= 0) return;
+    streams.unmark(slot, StreamState.BLOCKED);
+    if (this.#open) handler.writable(slot);
+    else streams.enqueue(slot);
   }
 
   /** The peer enlarged the connection's window. @returns false where it went beyond its maximum */
@@ -160,10 +166,13 @@ export class Sender {
     if (windowChange === 0) return true;
     // RFC 9113 6.9.2: "a receiver MUST adjust the size of all stream flow-control windows that it maintains by the
     // difference between the new value and the old value." They may become negative.
-    const slots = streams.slots;
-    for (let slot = 0; slot < slots; slot++) {
-      if ((streams.state(slot) & StreamState.OPEN) !== 0 && !this.enlarge(slot, windowChange)) return false;
+    for (let slot = 0; slot < streams.slots; slot++) {
+      if (streams.state(slot) === 0) continue;
+      if (overflows(streams.sendWindow(slot), windowChange)) return false;
+      streams.addSendWindow(slot, windowChange);
     }
+    // Only then, as streams that the handler opens meanwhile have the new window already.
+    for (let slot = 0; slot < streams.slots; slot++) this.#wake(slot);
     return true;
   }
 

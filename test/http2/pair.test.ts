@@ -275,6 +275,32 @@ test('a window made smaller by SETTINGS goes below zero, and sending goes on onc
   assert.equal(HTTP2_LIMITS.frameBytes, 16_384);
 });
 
+test('a stream opened while SETTINGS are taken in has the new window, once', () => {
+  const side = new Side('client', new Http2Context(), {});
+  const list = new Http2Context().listOf(REQUEST);
+  const { connection } = side.end;
+  const settings = (hex: string) => side.end.receive(Buffer.from(`000006040000000000${hex}`, 'hex'));
+  const open = () => {
+    const slot = connection.open();
+    connection.sendList(slot, list, false);
+    return slot;
+  };
+  settings('000400000064'); // 100
+  const first = open();
+  assert.equal(connection.sendData(first, Buffer.alloc(200), 0, 200, false), 100);
+  let taken = -1;
+  let second = -1;
+  side.end.onWritable = () => {
+    side.end.onWritable = undefined;
+    second = open();
+    taken = connection.sendData(second, Buffer.alloc(1000), 0, 1000, false);
+  };
+  settings('0004000000c8'); // 200
+  assert.equal(taken, 200);
+  assert.equal(connection.sendData(second, Buffer.alloc(1000), 0, 1000, false), 0);
+  assert.equal(connection.sendData(first, Buffer.alloc(200), 0, 200, false), 100);
+});
+
 test('streams that wait for the connection take turns', () => {
   const side = new Side('client', new Http2Context(), {});
   const settings = Buffer.from('000006040000000000' + '00047fffffff', 'hex');
