@@ -68,21 +68,23 @@ export function registerResolver(grpc: GrpcJs, attribute: string, hooks: Resolve
 
     #report(directory: Directory): void {
       if (this.#directory !== directory) return;
-      const { target, config } = { target: this.#target, config: this.#config };
-      const handover: Handover = { directory, target };
+      const { config, ours } = this.#config;
+      const handover: Handover = { directory, target: this.#target };
+      const attributes = { [attribute]: handover };
+      const serviceConfig = experimental.statusOrFromValue(config);
       if (directory.listed) {
         // Our policy follows the list by itself; others need it anew with every change.
+        if (ours && this.#reported === 'listed') return;
         const endpoints = directory.endpoints();
-        const state = config.ours ? 'listed' : JSON.stringify(endpoints);
+        const state = ours ? 'listed' : JSON.stringify(endpoints);
         if (state === this.#reported) return;
         this.#reported = state;
-        const list = experimental.statusOrFromValue(endpoints);
-        this.#listener(list, { [attribute]: handover }, experimental.statusOrFromValue(config.config), '');
+        this.#listener(experimental.statusOrFromValue(endpoints), attributes, serviceConfig, '');
       } else if (directory.failure !== '') {
         this.#reported = '';
-        const details = `no list of the servers of ${target.service}: ${directory.failure}`;
+        const details = `no list of the servers of ${directory.service}: ${directory.failure}`;
         const error = experimental.statusOrFromError<never>({ code: grpc.status.UNAVAILABLE, details });
-        this.#listener(error, { [attribute]: handover }, experimental.statusOrFromValue(config.config), '');
+        this.#listener(error, attributes, serviceConfig, '');
       }
     }
   }

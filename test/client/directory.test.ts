@@ -84,6 +84,9 @@ describe('the list of a service', () => {
     await eventually(() => directory.listed, 'the list');
     assert.deepEqual(known(directory), { a: 'ACTIVE' });
     await send({ loads: [loadOf('never-known')] });
+    // A state of a later version: not to be called before this one knows what it means.
+    await send({ upserted: [entry('a', 99 as ServerState)] });
+    assert.deepEqual(known(directory), { a: 'EJECTED' });
   });
 
   it('sees a new life of a server in a sequence that begins again, but not in another balancer', async () => {
