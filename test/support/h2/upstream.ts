@@ -44,7 +44,8 @@ export async function startUpstream(options: UpstreamOptions = {}): Promise<Upst
     const peer = new Peer(socket, { role: 'server', ...options });
     peers.add(peer);
     void peer.closed.then(() => peers.delete(peer));
-    if (options.onConnection?.(peer, ++counts.connections) === true) return;
+    counts.connections++;
+    if (options.onConnection?.(peer, counts.connections) === true) return;
     let nthHere = 0;
     const seen = new Set<number>();
     peer.onFrame = ({ type, stream, fields, flags }) => {
