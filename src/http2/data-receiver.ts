@@ -60,16 +60,13 @@ export class DataReceiver {
   }
 
   #ofNobody(streamId: number): void {
-    const { streams, goawaySent } = this.#state;
+    const state = this.#state;
     // RFC 9113 5.1, idle: "Receiving any frame other than HEADERS or PRIORITY on a stream in this state MUST be
     // treated as a connection error of type PROTOCOL_ERROR."
-    if (this.#state.isIdle(streamId)) {
-      if (goawaySent >= 0 && streamId > goawaySent) return;
-      throw new ConnectionError('STREAM_IDLE', `DATA on ${streamId}`);
-    }
+    if (state.isIdle(streamId)) throw new ConnectionError('STREAM_IDLE', `DATA on ${streamId}`);
     // RFC 9113 5.1, closed: after END_STREAM or RST_STREAM from there, an error; after our RST_STREAM, late frames
     // that are ignored.
-    if (streams.endedByPeer(streamId)) this.#state.refuse(streamId, 'CLOSED');
+    if (state.streams.endedByPeer(streamId)) state.refuse(streamId, 'CLOSED');
   }
 
   part(buffer: Buffer, start: number, end: number, last: boolean): void {
