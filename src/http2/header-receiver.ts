@@ -136,6 +136,8 @@ export class HeaderReceiver {
       return;
     }
     state.earnByStream();
+    // Who asks and does not read the answers, which end their streams as soon as they are in the output.
+    state.guardOutput();
     const fault = this.#selfDependent ? 'SELF_DEPENDENCY' : this.#valid(list, HeadersKind.REQUEST);
     if (fault !== undefined) {
       state.refuse(streamId, fault);

@@ -61,10 +61,15 @@ test('rapid reset (CVE-2023-44487): asked to leave at 75 %, cut off at 100 %', (
 
 test('callers that give up after a while are no rapid reset', () => {
   const peer = server();
-  for (let i = 0; i < 5000; i++) {
-    peer.receive(headers(i * 2 + 1));
+  let id = -1;
+  for (let round = 0; round < 100; round++) {
+    const ids = Array.from({ length: 90 }, () => {
+      id += 2;
+      return id;
+    });
+    peer.receive(Buffer.concat(ids.map(each => headers(each))));
     peer.now += 201;
-    peer.receive(frame(3, 0, i * 2 + 1, word(8)));
+    peer.receive(Buffer.concat(ids.map(each => frame(3, 0, each, word(8)))));
   }
   assert.equal(peer.error, undefined);
   assert.equal(peer.connection.leaving, false);
@@ -200,6 +205,28 @@ test('PING flood without reading: the output stays bounded', () => {
   for (let i = 0; i < 10_000 && !peer.connection.ended; i++) peer.receive(frame(6, 0, 0, Buffer.alloc(8)));
   assert.equal(peer.error?.fault, 'OUTPUT_FLOOD');
   assert.ok(peer.connection.outputBytes < 5200);
+});
+
+test('calls without reading the answers: the output stays bounded', () => {
+  const limits = { outputBytesHard: 50_000 };
+  const peer = server(limits);
+  const answer = new Http2Context().listOf([...OK, ...TRAILERS, ['x-long', 'v'.repeat(1000)]]);
+  peer.onHeaders = slot => peer.connection.sendList(slot, answer, true);
+  const plain = new Http2Context({ rememberBlocks: false });
+  const other = server(limits, plain);
+  const text = plain.names.named('x-long');
+  other.onHeaders = slot => {
+    other.connection.beginHeaders(slot);
+    other.connection.addList(answer);
+    other.connection.addText(text, 'v'.repeat(1000));
+    other.connection.endHeaders(true);
+  };
+  for (const each of [peer, other]) {
+    for (let id = 1; id < 400_000 && !each.connection.ended; id += 2)
+      each.receive(headers(id, REQUEST, WHOLE));
+    assert.equal(each.error?.fault, 'OUTPUT_FLOOD');
+    assert.ok(each.connection.outputBytes < 50_000 + 4096);
+  }
 });
 
 test('SETTINGS flood', () => {
