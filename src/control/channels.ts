@@ -30,6 +30,11 @@ const channels: Readonly<Record<keyof ControlMessages, Channel>> = {
   'heapmesh:control:fault': channel('heapmesh:control:fault'),
 };
 
+/** Whether somebody listens: for a path on which even the closure of `publish` counts. */
+export function heard(name: keyof ControlMessages): boolean {
+  return channels[name].hasSubscribers;
+}
+
 /** Publishes where somebody listens; `message` is called only then. */
 export function publish<Name extends keyof ControlMessages>(
   name: Name,

@@ -38,7 +38,6 @@ export class GrpcJsServer {
       'grpc-node.max_session_memory': CONTROL.sessionMemoryMiB,
       'grpc.keepalive_time_ms': CONTROL.keepaliveMs,
       'grpc.keepalive_timeout_ms': CONTROL.keepaliveTimeoutMs,
-      'grpc.max_connection_idle_ms': CONTROL.idleConnectionMs,
     });
     for (const service of services) this.add(service, onFault);
     const injector = this.server.createConnectionInjector(ServerCredentials.createInsecure());

@@ -25,7 +25,6 @@ const TAG_SECONDS = 0x08;
 const TAG_NANOS = 0x10;
 /** Score, utilization, in-flight and time with their tags, each at its longest. */
 const MOST_FIGURES = 9 + 9 + 6 + 2 + 7 + 6;
-const LENGTH_BYTES = 5;
 
 export class PickAnswers {
   private readonly mesh: Mesh;
@@ -35,6 +34,7 @@ export class PickAnswers {
   private readonly tail: Uint8Array;
   /** By slot; undefined where the record has changed since. */
   private readonly records: (Uint8Array | undefined)[] = [];
+  private readonly scratch = Buffer.alloc(MOST_FIGURES);
 
   constructor(mesh: Mesh, leaseIds: LeaseIds, instanceId: string, leaseTtlMs: number, clock: Clock) {
     this.mesh = mesh;
@@ -53,31 +53,21 @@ export class PickAnswers {
   /** Encodes the answer for an open lease of this pool, with a new id for it. */
   encode(lease: number, slot: number, pool: Pool, now: number): Buffer {
     const record = this.records[slot] ?? this.remember(slot);
-    const { tail } = this;
-    const most = record.length + MOST_FIGURES;
-    const room = 1 + LENGTH_BYTES + most + 2 + LEASE_ID_LENGTH + tail.length;
-    const bytes = Buffer.allocUnsafe(room);
-
-    // The figures are written where they would be behind a length of two bytes, the common one.
-    let end = 3 + record.length;
-    bytes.set(record, 3);
-    end = this.figures(bytes, end, slot, pool, now);
-    const length = end - 3;
-    let start = 0;
-    if (length < 0x80 || length >= 0x4000) {
-      const size = varintSize(length);
-      bytes.copyWithin(1 + size, 3, end);
-      end += size - 2;
-    }
-    bytes[start++] = TAG_SERVER;
-    writeVarint(bytes, start, length);
-
-    bytes[end] = TAG_LEASE_ID;
-    bytes[end + 1] = LEASE_ID_LENGTH;
-    this.leaseIds.issue(lease, bytes, end + 2);
-    end += 2 + LEASE_ID_LENGTH;
-    bytes.set(tail, end);
-    return bytes.subarray(0, end + tail.length);
+    const { tail, scratch } = this;
+    const figures = this.figures(slot, pool, now);
+    const length = record.length + figures;
+    const size = 1 + varintSize(length) + length + 2 + LEASE_ID_LENGTH + tail.length;
+    const bytes = Buffer.allocUnsafe(size);
+    bytes[0] = TAG_SERVER;
+    let at = writeVarint(bytes, 1, length);
+    bytes.set(record, at);
+    at += record.length;
+    for (let i = 0; i < figures; i++) bytes[at++] = scratch[i] as number;
+    bytes[at++] = TAG_LEASE_ID;
+    bytes[at++] = LEASE_ID_LENGTH;
+    this.leaseIds.issue(lease, bytes, at);
+    bytes.set(tail, at + LEASE_ID_LENGTH);
+    return bytes;
   }
 
   private remember(slot: number): Uint8Array {
@@ -87,22 +77,20 @@ export class PickAnswers {
     return record;
   }
 
-  private figures(bytes: Buffer, from: number, slot: number, pool: Pool, now: number): number {
-    const { mesh } = this;
-    let at = from;
-    bytes[at] = TAG_SCORE;
-    bytes.writeDoubleLE(pool.scoreOf(slot), at + 1);
-    at += 9;
+  /** Writes what changes by the moment into `scratch`; returns its length. */
+  private figures(slot: number, pool: Pool, now: number): number {
+    const { mesh, scratch } = this;
+    scratch[0] = TAG_SCORE;
+    let at = scratch.writeDoubleLE(pool.scoreOf(slot), 1);
     const utilization = mesh.loads.utilization[slot] as number;
     if (utilization > 0) {
-      bytes[at] = TAG_UTILIZATION;
-      bytes.writeDoubleLE(utilization, at + 1);
-      at += 9;
+      scratch[at] = TAG_UTILIZATION;
+      at = scratch.writeDoubleLE(utilization, at + 1);
     }
-    bytes[at] = TAG_IN_FLIGHT;
-    at = writeVarint(bytes, at + 1, inFlightOf(mesh, slot, mesh.loads.own(slot)) >>> 0);
+    scratch[at] = TAG_IN_FLIGHT;
+    at = writeVarint(scratch, at + 1, inFlightOf(mesh, slot, mesh.loads.own(slot)) >>> 0);
     if (now - (mesh.loads.reportTime[slot] as number) < Number.POSITIVE_INFINITY) {
-      at = writeTime(bytes, at, reportTimeOf(mesh, slot, this.clock) as number);
+      at = writeTime(scratch, at, reportTimeOf(mesh, slot, this.clock) as number);
     }
     return at;
   }

@@ -3,13 +3,14 @@ import { PickFailure } from '../core/core.ts';
 import { LeaseKind } from '../core/load-table.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { PickWant, Pool } from '../core/pool.ts';
-import { PickServerRequest } from '../gen/heapmesh/v1/lookaside.ts';
+import type { PickServerRequest } from '../gen/heapmesh/v1/lookaside.ts';
 import { Status } from '../grpc/status.ts';
 import { type Authorize, demand } from './authorize.ts';
-import { publish } from './channels.ts';
+import { heard, publish } from './channels.ts';
 import type { Clock } from './clock.ts';
 import type { ControlCounters } from './counters.ts';
 import type { PickAnswers } from './pick-answer.ts';
+import { decodePick } from './pick-request.ts';
 import { type Peer, RpcError, type UnaryMethod } from './rpc.ts';
 import { validPick } from './validate.ts';
 
@@ -34,7 +35,7 @@ export class Picks {
     return {
       kind: 'unary',
       path: '/heapmesh.v1.LookasideService/PickServer',
-      decode: bytes => PickServerRequest.decode(bytes),
+      decode: decodePick,
       handle: (request, peer) => this.pick(request, peer),
     };
   }
@@ -59,7 +60,9 @@ export class Picks {
     if (lease < 0) throw this.refusal(pool, service, lease as PickFailure);
     const slot = mesh.leases.slotOf(lease);
     counters.picked++;
-    publish('heapmesh:control:pick', () => ({ service, serverId: mesh.idOf(slot), failure: 0 }));
+    if (heard('heapmesh:control:pick')) {
+      publish('heapmesh:control:pick', () => ({ service, serverId: mesh.idOf(slot), failure: 0 }));
+    }
     return answers.encode(lease, slot, pool, now);
   }
 

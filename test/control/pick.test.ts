@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { decodePick } from '../../src/control/pick-request.ts';
+import { PickServerRequest } from '../../src/gen/heapmesh/v1/lookaside.ts';
 import { millisOf } from '../../src/grpc/duration.ts';
 import { Status } from '../../src/grpc/status.ts';
 import { BackendStream, claim, operate, outcomes, pick, rig, SERVICE } from './rig.ts';
@@ -273,5 +276,51 @@ describe('ReportOutcomes', () => {
       }
       assert.equal(mesh.leases.open, 1);
     });
+  });
+});
+
+describe('the reader of requests', () => {
+  const seed = Number(process.env.HEAPMESH_SEED ?? Math.floor(Math.random() * 2 ** 31));
+
+  it(`reads every message as the generated one does (seed ${seed})`, () => {
+    const text = fc.oneof(fc.string({ maxLength: 140 }), fc.string({ unit: 'binary', maxLength: 140 }));
+    const requests = fc.record({
+      service: text,
+      method: text,
+      excludeIds: fc.array(fc.string(), { maxLength: 2 }),
+      hashKey: text,
+      zone: text,
+    });
+    const messages = fc.oneof(
+      requests.map(request => Buffer.from(PickServerRequest.encode(request).finish())),
+      fc.uint8Array({ maxLength: 24 }).map(bytes => Buffer.from(bytes)),
+      // Fields in any order, repeated, unknown.
+      fc
+        .array(fc.tuple(fc.integer({ min: 1, max: 7 }), fc.string({ maxLength: 5 })), { maxLength: 6 })
+        .map(fields =>
+          Buffer.concat(
+            fields.map(([number, value]) => {
+              const content = Buffer.from(value);
+              return Buffer.concat([Buffer.from([(number << 3) | 2, content.length]), content]);
+            }),
+          ),
+        ),
+    );
+    const outcome = (decode: (bytes: Buffer) => unknown, bytes: Buffer) => {
+      try {
+        return { value: decode(bytes) };
+      } catch {
+        return 'refused';
+      }
+    };
+    fc.assert(
+      fc.property(messages, bytes => {
+        assert.deepEqual(
+          outcome(decodePick, bytes),
+          outcome(b => PickServerRequest.decode(b), bytes),
+        );
+      }),
+      { seed, numRuns: 5000 },
+    );
   });
 });
