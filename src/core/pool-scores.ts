@@ -3,7 +3,10 @@
  * and capacity grid are taken from. Per member it keeps the score split into what moves with every call
  * and what does not, so that a pick costs one multiplication and two additions:
  *
- *     key = (own + base) · factor + penalty      base = ô + δ,  factor = stale / c,  penalty = f²·L
+ *     key = (own + base) · factor + penalty      base = ô + δ,  factor = stale · g / c,  penalty = f²·L·g
+ *
+ * The key is the score times g, the pool's mean capacity: what a member's key was computed from must not
+ * depend on when that was, and g is a guess until the first capacity is learned.
  */
 import type { LoadTable } from './load-table.ts';
 import { driftedCapacity, gridStepOf, othersEstimate, SCORE, staleFactor } from './score.ts';
@@ -73,6 +76,11 @@ export class PoolScores {
     return this.cell[0] as number;
   }
 
+  /** A key as a score: seconds of expected wait. */
+  seconds(key: number): number {
+    return key / this.mean();
+  }
+
   /** ô: calls that others are taken to have in flight there. */
   othersOf(member: number): number {
     return (this.parts[(member << ROW) + BASE] as number) - SCORE.bias;
@@ -117,14 +125,16 @@ export class PoolScores {
   /** Computes a member's terms anew, with everything that depends on age. */
   refresh(member: number, slot: number, now: number): void {
     const loads = this.loads;
-    const mean = this.mean();
     const learned = loads.capacity[slot] as number;
+    // At once: against a guess the first servers to be known could look many times too fast or slow.
+    if (learned > 0 && Number.isNaN(this.meanCapacity)) this.meanCapacity = learned;
+    const mean = this.mean();
     const capacity = driftedCapacity(learned, mean, now - (loads.capacityTime[slot] as number));
     const { parts } = this;
     const row = member << ROW;
     const step = gridStepOf(capacity, mean, parts[row + STEP] as number);
     parts[row + STEP] = step;
-    const scaled = mean * Math.exp(step * SCORE.gridStep) * (loads.weight[slot] as number);
+    const scaled = Math.exp(step * SCORE.gridStep) * (loads.weight[slot] as number);
 
     const last = loads.others[slot] as number;
     const reports = !Number.isNaN(last);
@@ -155,7 +165,7 @@ export class PoolScores {
   punish(member: number, slot: number, now: number): void {
     this.loads.failureInto(this.cell, slot, now);
     const failure = this.cell[0] as number;
-    this.parts[(member << ROW) + PENALTY] = failure * failure * SCORE.failureCostS;
+    this.parts[(member << ROW) + PENALTY] = failure * failure * SCORE.failureCostS * this.mean();
   }
 
   /** Counts a member into the round that `endRound` closes. */
@@ -199,17 +209,16 @@ export class PoolScores {
     const row = member << ROW;
     const loads = this.loads;
     const age = now - (loads.reportTime[slot] as number);
-    const scaled = this.mean() * Math.exp((parts[row + STEP] as number) * SCORE.gridStep);
-    const weight = loads.weight[slot] as number;
+    const scaled = Math.exp((parts[row + STEP] as number) * SCORE.gridStep) * (loads.weight[slot] as number);
     return {
       own: loads.own(slot),
       relayed: loads.relayed(slot),
       leased: loads.leased(slot),
       others: this.othersOf(member),
-      capacity: scaled * weight,
-      stale: (parts[row + FACTOR] as number) * scaled * weight,
+      capacity: scaled * this.mean(),
+      stale: (parts[row + FACTOR] as number) * scaled,
       failure: loads.failureNow(slot, now),
-      penalty_seconds: parts[row + PENALTY] as number,
+      penalty_seconds: this.seconds(parts[row + PENALTY] as number),
       ...(age < Number.POSITIVE_INFINITY ? { report_age_seconds: age / 1000 } : {}),
     };
   }

@@ -248,7 +248,7 @@ export class Pool implements RowListener {
       const slot = this.slots[member] as number;
       nodes.push({
         slot,
-        score: this.scores.key(member, this.loads.own(slot)),
+        score: this.scores.seconds(this.scores.key(member, this.loads.own(slot))),
         newcomer: zone.order.isRootByRule(member),
         terms: this.scores.terms(member, slot, now),
       });
@@ -259,7 +259,8 @@ export class Pool implements RowListener {
   /** Score of a member, for people; NaN where the server is not in the pool. */
   scoreOf(slot: number): number {
     const member = this.memberOf.get(slot);
-    return member === undefined ? Number.NaN : this.scores.key(member, this.loads.own(slot));
+    if (member === undefined) return Number.NaN;
+    return this.scores.seconds(this.scores.key(member, this.loads.own(slot)));
   }
 
   /** Calls in flight on a member: own ones and the estimate of the others'. */
@@ -303,7 +304,7 @@ export class Pool implements RowListener {
         throw new Error(`${where}: has room ${this.hasRoom(member)}, placed ${placed} times`);
       }
       const key = zone.order.keyOf(member);
-      const score = this.scoreOf(slot);
+      const score = this.scores.key(member, this.loads.own(slot));
       if (zone.order.has(member) && !zone.order.isRootByRule(member) && key !== score) {
         throw new Error(`${where}: key ${key}, score ${score}`);
       }

@@ -6,7 +6,7 @@
  */
 
 /** c of the bounded-loads paper. */
-export const HASH_LOAD_BOUND = 1.25;
+const HASH_LOAD_BOUND = 1.25;
 
 /** 32-bit hash of a string: FNV-1a over its UTF-16 units, mixed at the end. */
 export function hashString(text: string): number {

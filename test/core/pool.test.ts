@@ -389,3 +389,15 @@ test('services, zone, weight and limit can change at run time', () => {
   assert.equal(rig.pool.zones.length, 2);
   assert.equal(rig.mesh.pool('x.v1.X')?.size, 1);
 });
+
+test('what is learned of one server does not move the others before they are looked at', () => {
+  const rig = warmRig(['a', 'b', 'c', 'd']);
+  // Fast calls: the residence time falls to a fiftieth of its guess at once.
+  for (let i = 0; i < 4; i++) rig.complete(rig.pickId().lease, Outcome.SUCCESS, 1);
+  rig.report('a', { inFlight: 0, utilization: 0.5, rps: 1000 });
+  const ids = Array.from({ length: 40 }, () => rig.pickId().id);
+  for (const id of ['a', 'b', 'c', 'd']) {
+    const count = ids.filter(one => one === id).length;
+    assert.ok(count >= 8 && count <= 12, `${id}: ${count} of 40 calls among equals`);
+  }
+});
