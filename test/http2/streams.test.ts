@@ -33,6 +33,9 @@ test('streams beyond the limit are refused, which is safe to retry', () => {
 });
 
 test('a client opens no more streams than it may', () => {
+  // Until the peer has spoken, and where it names no limit.
+  assert.equal(new Endpoint('client').connection.peerMaxStreams, 100);
+  assert.equal(client().connection.peerMaxStreams, Number.POSITIVE_INFINITY);
   const peer = client();
   peer.receive(frame(4, 0, 0, Buffer.from('000300000002', 'hex')));
   const list = new Http2Context().listOf(REQUEST);
