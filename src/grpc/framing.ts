@@ -9,7 +9,7 @@
  */
 
 /** Bytes before each message. */
-const PREFIX_BYTES = 5;
+export const PREFIX_BYTES = 5;
 
 /** Counts the messages of one direction of a call as its bytes go by. One for each direction, reusable. */
 export class MessageCounter {

@@ -35,12 +35,6 @@ export function statusName(code: number): string {
   return STATUS_NAMES[code] ?? `CODE(${code})`;
 }
 
-/** The code of a name such as `UNAVAILABLE`, in any case; undefined where there is none. */
-export function statusOfName(name: string): Status | undefined {
-  const upper = name.toUpperCase();
-  return Object.hasOwn(Status, upper) ? Status[upper as keyof typeof Status] : undefined;
-}
-
 /**
  * Reads the value of a `grpc-status` field.
  *
