@@ -121,19 +121,12 @@ test('Envoy CVE-2021-32778: many streams reset at once cost no more each than fe
 });
 
 test('hyper #4130: END_STREAM on the HEADERS of a request is not lost', BOUNDED, async t => {
-  const arrived = Promise.withResolvers<Arrival>();
-  const upstream = await upstreamFor(t, {
-    onStream: arrival => {
-      arrived.resolve(arrival);
-      answerOk(arrival);
-    },
-  });
+  // It answers when the request has ended: on HEADERS, or by an empty DATA after.
+  const upstream = await upstreamFor(t);
   const { address } = await proxyFor(t, [upstream.address]);
   const caller = await callerFor(t, address);
   const stream = caller.stream();
   caller.sendHeaders(stream, request(), Flag.END_STREAM);
-  const { peer, stream: there } = await arrived.promise;
-  assert.ok((await peer.outcome(there)).ended);
   assert.equal(statusOf(await caller.outcome(stream)), Status.OK);
 });
 
