@@ -152,7 +152,7 @@ function resolve(parsed: Parsed, options: LoadOptions): Config {
       maxConnectionAgeMs: parsed.proxy.maxConnectionAge,
       maxConnectionAgeGraceMs: parsed.proxy.maxConnectionAgeGrace,
       keepLoadReports: parsed.proxy.keepLoadReports,
-      reflection: parsed.proxy.reflection,
+      ...(parsed.proxy.reflection === undefined ? {} : { reflection: parsed.proxy.reflection }),
       reusePort: parsed.proxy.reusePort,
       rememberHeaders: parsed.proxy.rememberHeaders,
     },
@@ -168,7 +168,10 @@ function resolve(parsed: Parsed, options: LoadOptions): Config {
       id: server.id ?? server.address,
       services: [...new Set(server.services)],
     })),
-    pools: parsed.pools.map(({ maxStreamAge, ...pool }) => ({ ...pool, maxStreamAgeMs: maxStreamAge })),
+    pools: parsed.pools.map(({ maxStreamAge, ...pool }) => ({
+      ...pool,
+      ...(maxStreamAge === undefined ? {} : { maxStreamAgeMs: maxStreamAge }),
+    })),
     health: {
       check: health.check,
       intervalMs: health.interval,

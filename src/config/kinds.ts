@@ -168,8 +168,8 @@ export function reserved(info: Omit<About, 'reserved'>) {
 }
 
 /** A list that may be left out. An empty key (`servers:`) is an empty list. */
-export function list<T extends z.ZodType>(item: T, info: About, most: number) {
-  const type = z.array(item).max(most);
+export function list<T extends z.ZodType>(item: T, info: About, most: number, least = 0) {
+  const type = z.array(item).max(most).min(least);
   const wrapped = z.preprocess(value => value ?? [], type);
   wrapped.register(keyInfo, { ...info, kind: 'list' });
   return wrapped;

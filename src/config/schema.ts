@@ -47,6 +47,7 @@ const ZONE = {
 };
 
 const UP_TO_HOUR = { leastMs: 1, mostMs: 3_600_000, says: 'from 1ms to 1h' };
+const AN_AGE = { leastMs: 1_000, mostMs: 86_400_000, says: 'from 1s to 24h' };
 const UP_TO_DAY = { leastMs: 0, mostMs: 86_400_000, says: 'up to 24h' };
 
 const instance = k.section('This balancer, as others know it.', {
@@ -131,6 +132,7 @@ const retry = k.section('Sending a failed call again. Without it only calls that
     k.oneOf({ about: 'A gRPC status.', live: true }, RETRY_CODES),
     { about: 'Statuses on which a call is sent again, as long as nothing was answered.', live: true },
     STATUS_NAMES.length,
+    1,
   ),
   attempts: k
     .number(
@@ -139,7 +141,10 @@ const retry = k.section('Sending a failed call again. Without it only calls that
     )
     .prefault(3),
   budget: k
-    .number({ about: 'Most retries, as a share of calls.', live: true }, { above: 0, most: 1 })
+    .number(
+      { about: 'Most retries, as a share of calls; 3 a second are always allowed.', live: true },
+      { above: 0, most: 1 },
+    )
     .prefault(0.2),
 });
 
@@ -244,10 +249,10 @@ const pool = k.section('Settings of one pool.', {
     k.duration(
       {
         about:
-          'Age at which the proxy ends a call with UNAVAILABLE, so that long streams spread over what was added.',
+          'Age at which the proxy ends a call with UNAVAILABLE, give or take a tenth, so that long streams spread over what was added.',
         live: true,
       },
-      UP_TO_DAY,
+      AN_AGE,
     ),
   ),
 });

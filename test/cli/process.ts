@@ -31,6 +31,7 @@ export async function command(
 }
 
 export interface Served {
+  readonly proxy: string;
   readonly control: string;
   readonly admin: string;
   readonly child: ChildProcess;
@@ -42,7 +43,8 @@ export interface Served {
 
 /** Starts `heapmesh serve` on free ports; resolves when it is ready. */
 export async function serve(args: readonly string[] = []): Promise<Served> {
-  const child = start(['serve', '--control', '127.0.0.1:0', '--admin', '127.0.0.1:0', '-o', 'json', ...args]);
+  const free = ['--proxy', '--control', '--admin'].flatMap(flag => [flag, '127.0.0.1:0']);
+  const child = start(['serve', ...free, '-o', 'json', ...args]);
   const log: string[] = [];
   const waiting = new Set<() => void>();
   if (child.stderr === null || child.stdout === null) throw new Error('no pipes');
@@ -54,8 +56,9 @@ export async function serve(args: readonly string[] = []): Promise<Served> {
   const ready = once(createInterface(child.stdout), 'line');
   const first = await Promise.race([ready, ended.then(() => undefined)]);
   if (first === undefined) throw new Error(`serve ended: ${log.join('\n')}`);
-  const { control, admin } = JSON.parse(String(first[0]));
+  const { proxy, control, admin } = JSON.parse(String(first[0]));
   return {
+    proxy,
     control,
     admin,
     child,

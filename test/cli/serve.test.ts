@@ -23,13 +23,20 @@ test('serve: ready on free ports, knows its servers, ends with exit code 0', asy
     '127.0.0.1:2',
   ]);
   try {
+    assert.match(served.proxy, /^127\.0\.0\.1:[1-9]\d*$/);
     assert.match(served.control, /^127\.0\.0\.1:[1-9]\d*$/);
     assert.deepEqual(await idsOf(served.control), ['127.0.0.1:1', '127.0.0.1:2']);
     assert.equal((await fetch(`http://${served.admin}/healthz`)).status, 200);
-    const taken = await command(['serve', '--control', served.control, '--admin', '127.0.0.1:0']);
-    assert.equal(taken.code, 1, taken.stderr);
-    assert.match(taken.stderr, /error: cannot listen on 127\.0\.0\.1:\d+: another program listens there/);
-    assert.equal(taken.stdout, '');
+    const free = ['--proxy', '--control', '--admin'].flatMap(flag => [flag, '127.0.0.1:0']);
+    for (const taken of [
+      ['--proxy', served.proxy],
+      ['--control', served.control],
+    ]) {
+      const refused = await command(['serve', ...free, ...taken]);
+      assert.equal(refused.code, 1, refused.stderr);
+      assert.match(refused.stderr, /error: cannot listen on 127\.0\.0\.1:\d+: another program listens there/);
+      assert.equal(refused.stdout, '');
+    }
   } finally {
     assert.equal(await served.stop(), 0);
   }

@@ -25,6 +25,16 @@ test('an empty file, and sections without keys, are the defaults', () => {
     assert.equal(config.proxy.listen, '127.0.0.1:4700');
     assert.equal(config.control.listen, '127.0.0.1:4701');
     assert.equal(config.admin.listen, '127.0.0.1:4702');
+    assert.deepEqual(config.proxy, {
+      listen: '127.0.0.1:4700',
+      maxConcurrentStreams: 100,
+      drainTimeoutMs: 25_000,
+      maxConnectionAgeMs: 0,
+      maxConnectionAgeGraceMs: 300_000,
+      keepLoadReports: false,
+      reusePort: false,
+      rememberHeaders: true,
+    });
     assert.equal(config.control.reportIntervalMs, 1_000);
     assert.equal(config.control.leaseTtlMs, 10_000);
     assert.equal(config.health.reportGraceMs, 3_000);
@@ -37,7 +47,16 @@ test('an empty file, and sections without keys, are the defaults', () => {
 test('every key of the documented example is understood', () => {
   const { config } = load(`
 instance: { id: lb-1, zone: z1, advertise: { control: 10.0.0.5:4701, proxy: 10.0.0.5:4700 } }
-proxy:   { listen: 127.0.0.1:4700, maxConcurrentStreams: 100 }
+proxy:
+  listen: 127.0.0.1:4700
+  maxConcurrentStreams: 100
+  drainTimeout: 40s
+  maxConnectionAge: 1h
+  maxConnectionAgeGrace: 10m
+  keepLoadReports: true
+  reflection: echo.v1.EchoService
+  reusePort: true
+  rememberHeaders: false
 control: { listen: 127.0.0.1:4701, reportInterval: 1s, leaseTtl: 20s, allowBackends: [10.0.0.0/8, 'fd00::/8'] }
 admin:   { listen: 127.0.0.1:4702 }
 servers:
@@ -45,6 +64,7 @@ servers:
   - { address: '[::1]:50051', labels: { rack: r1 }, maxConcurrency: 8, standby: true }
 pools:
   - { service: '*', policy: least-load, zoneFactor: 1.25 }
+  - { service: echo.v1.EchoService, retry: { codes: [UNAVAILABLE, ABORTED], attempts: 4, budget: 0.1 }, maxStreamAge: 30m }
 health:  { interval: 5s, timeout: 1s, unhealthyAfter: 3, healthyAfter: 2, check: grpc, reportGrace: 1m30s }
 scaling: { threshold: 0.8, for: 10s, cooldown: 30s, provider: standby }
 state:   { log: memory }
@@ -53,7 +73,27 @@ telemetry: { traces: { endpoint: http://127.0.0.1:4317, sampleRatio: 0.01 }, log
   assert.equal(config.instance.advertise.control, '10.0.0.5:4701');
   assert.equal(config.health.reportGraceMs, 90_000);
   assert.equal(config.control.leaseTtlMs, 20_000);
-  assert.deepEqual(config.pools, [{ service: '*', policy: 'least-load', zoneFactor: 1.25 }]);
+  assert.deepEqual(config.proxy, {
+    listen: '127.0.0.1:4700',
+    maxConcurrentStreams: 100,
+    drainTimeoutMs: 40_000,
+    maxConnectionAgeMs: 3_600_000,
+    maxConnectionAgeGraceMs: 600_000,
+    keepLoadReports: true,
+    reflection: 'echo.v1.EchoService',
+    reusePort: true,
+    rememberHeaders: false,
+  });
+  assert.deepEqual(config.pools, [
+    { service: '*', policy: 'least-load', zoneFactor: 1.25 },
+    {
+      service: 'echo.v1.EchoService',
+      policy: 'least-load',
+      zoneFactor: 1.5,
+      retry: { codes: ['UNAVAILABLE', 'ABORTED'], attempts: 4, budget: 0.1 },
+      maxStreamAgeMs: 1_800_000,
+    },
+  ]);
   assert.deepEqual(config.servers[1], {
     id: '[::1]:50051',
     address: '[::1]:50051',
@@ -109,6 +149,24 @@ test('an alias bomb and a file of megabytes are refused', () => {
   }
   assert.match(problems(bomb.join('\n'))[0] ?? '', /YAML: Excessive alias count/);
   assert.match(problems(`# ${'x'.repeat(17 * 1024 ** 2)}`)[0] ?? '', /is larger than/);
+});
+
+test('a retry of no status, of OK, of one attempt, or without bound is a mistake', () => {
+  const found = problems(`pools:
+  - { service: a.A, retry: { codes: [OK] } }
+  - { service: a.B, retry: { codes: [unavailable] } }
+  - { service: a.C, retry: { codes: [UNAVAILABLE], attempts: 1 } }
+  - { service: a.D, retry: { codes: [UNAVAILABLE], budget: 2 } }
+  - { service: a.E, retry: {} }
+  - { service: a.F, maxStreamAge: 0s }
+`);
+  assert.match(found[0] ?? '', /:2:38: pools\[0\]\.retry\.codes\[0\] is 'OK'; expected CANCELLED, /);
+  assert.match(found[1] ?? '', /:3:38: pools\[1\]\.retry\.codes\[0\] is 'unavailable'; expected /);
+  assert.match(found[2] ?? '', /pools\[2\]\.retry\.attempts is 1; expected a whole number at least 2/);
+  assert.match(found[3] ?? '', /pools\[3\]\.retry\.budget is 2; expected /);
+  assert.match(found[4] ?? '', /pools\[4\]\.retry\.codes has too few items; expected at least 1/);
+  assert.match(found[5] ?? '', /pools\[5\]\.maxStreamAge is '0s' \(out of range\); expected /);
+  assert.equal(found.length, 6);
 });
 
 test('keys of later versions say so', () => {
