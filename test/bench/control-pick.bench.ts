@@ -15,6 +15,12 @@ const SHAPES = [
   [50, 1, 6_000],
 ] as const;
 
+/**
+ * The same young generation for both, MB. Left to itself, V8 sizes the heap of each process by how its
+ * start went, and then one of them compacts ten times as often as the other: a third of the cost, by luck.
+ */
+const YOUNG = ['--min-semi-space-size=64', '--max-semi-space-size=64'];
+
 const suite = new BenchSuite('control API');
 const message = PickServerRequest.encode(
   PickServerRequest.fromPartial({ service: 'echo.v1.EchoService', method: 'Echo' }),
@@ -33,8 +39,8 @@ const median = (values: number[]): number => values.toSorted((a, b) => a - b)[va
 for (const backends of ['100', '10000']) {
   const group = `PickServer, ${backends} backends`;
   if (!suite.wants(group)) continue;
-  const pick = await start<{ address: string }>('./control-server.ts', ['pick', backends]);
-  const bare = await start<{ address: string }>('./control-server.ts', ['bare']);
+  const pick = await start<{ address: string }>('./control-server.ts', ['pick', backends], YOUNG);
+  const bare = await start<{ address: string }>('./control-server.ts', ['bare'], YOUNG);
   try {
     for (const [connections, streams, calls] of SHAPES) {
       const costs = { pick: [] as number[], bare: [] as number[], ratio: [] as number[] };

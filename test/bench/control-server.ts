@@ -56,8 +56,11 @@ async function serveControl(count: number): Promise<void> {
       health: { reportGraceMs: 60_000, forgetAfterMs: 600_000 },
     },
   });
-  process.on('message', what => {
-    if (what !== 'report') return;
+  process.on('message', (what: 'report' | { weight: number }) => {
+    if (what !== 'report') {
+      mesh.registry.propose({ kind: 'weight', id: 'backend-0', weight: what.weight }, 'benchmark');
+      return;
+    }
     const { rss, heapUsed } = process.memoryUsage();
     process.send?.({ ...control.counters, ...control.gauges(), rss, heapUsed, known: mesh.loads.used });
   });

@@ -14,9 +14,15 @@ export interface Started<Hello> {
   stop(): Promise<void>;
 }
 
-/** Starts a module of this folder and waits for its first message. */
-export async function start<Hello>(module: string, args: readonly string[]): Promise<Started<Hello>> {
-  const child = fork(new URL(module, import.meta.url), args, { execArgv: ['--conditions=heapmesh-source'] });
+/** Starts a module of this folder, with `flags` of V8, and waits for its first message. */
+export async function start<Hello>(
+  module: string,
+  args: readonly string[],
+  flags: readonly string[] = [],
+): Promise<Started<Hello>> {
+  const child = fork(new URL(module, import.meta.url), args, {
+    execArgv: ['--conditions=heapmesh-source', ...flags],
+  });
   const [hello] = (await once(child, 'message')) as [Hello];
   return {
     process: child,
