@@ -2,7 +2,7 @@
  * The connection under a call of grpc-js. The library has no public way to the HTTP/2 session of a
  * server call, and a ping of it is the only proof that the peer's connection is alive: so this file
  * reaches through two of its private fields (`call.call.stream.session`), with every step checked.
- * `test/control/link.test.ts` fails where a new version of the library moves them; the range of the
+ * `test/control/frame.test.ts` fails where a new version of the library moves them; the range of the
  * peer dependency keeps such a version out until then.
  */
 import type { Link } from './rpc.ts';
@@ -21,17 +21,14 @@ function field(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 }
 
-function sessionOf(call: unknown): Session | undefined {
-  const session = field(field(field(call, 'call'), 'stream'), 'session');
-  return isSession(session) ? session : undefined;
-}
-
 export function linkOf(call: unknown): Link {
   return {
     ping(timeoutMs, done) {
-      const session = sessionOf(call);
-      if (session === undefined || session.destroyed || session.closed) {
-        done(false);
+      const stream = field(field(call, 'call'), 'stream');
+      const session = field(stream, 'session');
+      if (!isSession(session) || session.destroyed || session.closed) {
+        // A stream without a session is over. No stream is another grpc-js: nobody loses an id by that.
+        done(stream === undefined);
         return;
       }
       let open = true;

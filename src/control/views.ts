@@ -56,7 +56,7 @@ export function reportTimeOf(mesh: Mesh, slot: number, clock: Clock): number | u
 }
 
 /** A server with all that changes by the moment; its score is that in the pool of `service`. */
-export function serverOf(mesh: Mesh, view: ServerView, service: string | undefined, clock: Clock): Server {
+function serverOf(mesh: Mesh, view: ServerView, service: string | undefined, clock: Clock): Server {
   const server = identityOf(view);
   const slot = mesh.slotOf(view.spec.id);
   if (slot < 0) return server;
@@ -70,7 +70,7 @@ export function serverOf(mesh: Mesh, view: ServerView, service: string | undefin
 }
 
 /** Undefined where the server has never reported. NaN in `inFlight` is a report that did not tell. */
-export function loadOf(mesh: Mesh, id: string, slot: number, now: number): ServerLoad | undefined {
+function loadOf(mesh: Mesh, id: string, slot: number, now: number): ServerLoad | undefined {
   const { loads } = mesh;
   const age = now - (loads.reportTime[slot] as number);
   if (!(age < Number.POSITIVE_INFINITY)) return undefined;
