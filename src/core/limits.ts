@@ -260,8 +260,11 @@ export const HTTP2_LIMITS = {
   blockRest: 256,
   /** Bytes of an output slab: four whole DATA frames, more than a turn of the event loop mostly writes. */
   slabBytes: 64 * 1024 + 1024,
-  /** Free slabs that are kept for the next turn, process-wide. */
-  slabsKept: 64,
+  /** Bytes of the slab that a turn's output begins in: the answers of some unary calls. */
+  smallSlabBytes: 4096,
+  /** Free slabs that are kept for the next turn, process-wide: 8 MiB of large ones and 4 MiB of small ones at most. */
+  slabsKept: 128,
+  smallSlabsKept: 1024,
   /** Output that waits for a slow reader before no more DATA is taken for it. */
   outputBytes: 256 * 1024,
   /** Output that waits, at which a peer that keeps asking for answers without reading them is cut off. */
@@ -370,6 +373,9 @@ export const PROXY_LIMITS = {
   lingerMs: 1_000,
   /** How often connections are looked at for these, ms. */
   watchMs: 250,
+
+  /** Buffer that all sockets read into: as much as Node reads at once by itself. */
+  readBytes: 64 * 1024,
 
   /** Connect time-out, ms. */
   connectMs: 5_000,

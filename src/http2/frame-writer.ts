@@ -1,4 +1,5 @@
 /** Frames, written into an output. */
+import { HTTP2_LIMITS } from '../core/limits.ts';
 import { Flag, FRAME_HEADER_BYTES, FrameType, writeFrameHeader, writeWord } from './frames.ts';
 import type { Output } from './output.ts';
 
@@ -72,8 +73,10 @@ export class FrameWriter {
       this.#dataStream === streamId &&
       this.#dataGeneration === out.generation &&
       joined <= maxBytes &&
-      out.position + length <= out.buffer.length;
-    if (!joins) {
+      out.position + length <= HTTP2_LIMITS.slabBytes;
+    if (joins) {
+      out.room(length);
+    } else {
       out.room(FRAME_HEADER_BYTES + length);
       this.#dataAt = out.position;
       this.#dataStream = streamId;

@@ -6,17 +6,29 @@
  */
 import { HTTP2_LIMITS } from '../core/limits.ts';
 
-/** Slabs that no connection uses now. Shared by all connections of a process; an idle connection holds none. */
+/**
+ * Slabs that no connection uses now. Shared by all connections of a process; an idle connection holds none.
+ *
+ * A turn's output begins in a small one: hundreds of connections may have a few answers each to write in one turn.
+ */
 export class SlabPool {
-  readonly #free: Buffer[] = [];
+  readonly #small: Buffer[] = [];
+  readonly #large: Buffer[] = [];
 
-  take(): Buffer {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(HTTP2_LIMITS.slabBytes);
+  /** A slab for so many octets at least, a large one at most. */
+  take(octets: number): Buffer {
+    const { smallSlabBytes, slabBytes } = HTTP2_LIMITS;
+    if (octets <= smallSlabBytes) return this.#small.pop() ?? Buffer.allocUnsafeSlow(smallSlabBytes);
+    return this.#large.pop() ?? Buffer.allocUnsafeSlow(slabBytes);
   }
 
   give(slab: Buffer): void {
-    if (slab.length === HTTP2_LIMITS.slabBytes && this.#free.length < HTTP2_LIMITS.slabsKept)
-      this.#free.push(slab);
+    const { smallSlabBytes, smallSlabsKept, slabBytes, slabsKept } = HTTP2_LIMITS;
+    if (slab.length === smallSlabBytes) {
+      if (this.#small.length < smallSlabsKept) this.#small.push(slab);
+    } else if (slab.length === slabBytes && this.#large.length < slabsKept) {
+      this.#large.push(slab);
+    }
   }
 }
 
@@ -24,7 +36,7 @@ export class Output {
   /** Where octets go next: `buffer[position]`, after `room` was asked for. */
   buffer: Buffer = EMPTY;
   position = 0;
-  /** Changes whenever `buffer` does. */
+  /** Changes whenever what was written lies elsewhere than it did, by its offset in `buffer`. */
   generation = 0;
   readonly #pool: SlabPool;
   readonly #wake: { output(): void };
@@ -63,17 +75,25 @@ export class Output {
    */
   roomWithin(octets: number, start: number): number {
     if (this.position + octets <= this.buffer.length) return start;
-    this.#nextSlab(octets, start);
-    return 0;
+    return this.#nextSlab(octets, start);
   }
 
-  #nextSlab(octets: number, keepFrom: number): void {
+  /** @returns where what began at `keepFrom` begins now */
+  #nextSlab(octets: number, keepFrom: number): number {
     const old = this.buffer;
+    const all = this.position + octets;
+    if (old.length <= HTTP2_LIMITS.smallSlabBytes && all <= HTTP2_LIMITS.slabBytes) {
+      const wider = this.#pool.take(all);
+      if (this.position > 0) old.copy(wider, 0, 0, this.position);
+      this.#pool.give(old);
+      this.buffer = wider;
+      return keepFrom;
+    }
     const kept = this.position - keepFrom;
     // Only a header block of several frames is longer than a slab.
     const next =
       kept + octets <= HTTP2_LIMITS.slabBytes
-        ? this.#pool.take()
+        ? this.#pool.take(HTTP2_LIMITS.slabBytes)
         : Buffer.allocUnsafeSlow((kept + octets) * 2);
     if (kept > 0) old.copy(next, 0, keepFrom, this.position);
     if (keepFrom > 0) {
@@ -86,6 +106,7 @@ export class Output {
     this.buffer = next;
     this.generation++;
     this.position = kept;
+    return 0;
   }
 
   /**

@@ -46,7 +46,7 @@ export class Downstream extends Transport implements CallerEnd {
     now: number,
     age: { readonly mostMs: number; readonly graceMs: number },
   ) {
-    super(socket, 'server', shared.context, limits, shared.flusher, now);
+    super(socket, 'server', shared.context, limits, shared.flusher, shared.sockets, now);
     this.shared = shared;
     this.host = host;
     this.begun = this.lastUsed = now;

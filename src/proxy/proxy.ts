@@ -26,6 +26,7 @@ import { Replies } from './replies.ts';
 import { Retries, type RetryPolicy } from './retry.ts';
 import { Routes } from './routes.ts';
 import type { ProxyShared } from './shared.ts';
+import { Sockets } from './sockets.ts';
 
 export type { Reachability } from './backend.ts';
 export type { RetryPolicy } from './retry.ts';
@@ -69,6 +70,8 @@ export interface ProxyOptions {
   readonly parseAddress: (address: string) => { readonly host: string; readonly port: number };
   /** Whether header blocks are remembered by their octets. Default true. */
   readonly rememberBlocks?: boolean;
+  /** False: sockets are read and written by what Node documents alone, which is slower. Default true. */
+  readonly directSockets?: boolean;
 }
 
 export interface TransparentProxy {
@@ -97,6 +100,7 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
   readonly leases;
   readonly context: Http2Context;
   readonly flusher = new Flusher();
+  readonly sockets: Sockets;
   readonly replies: Replies;
   readonly fields;
   readonly now: () => number;
@@ -132,6 +136,7 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
       classify: classifyField,
       rememberBlocks: options.rememberBlocks ?? true,
     });
+    this.sockets = new Sockets(options.directSockets ?? true);
     this.replies = new Replies(this.context);
     this.fields = { timeout: this.context.names.named('grpc-timeout') };
     this.deadlines = new Deadlines(this.now, index => this.calls[index]?.expired());

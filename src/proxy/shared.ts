@@ -3,10 +3,12 @@ import type { HeaderName, Http2Context } from '../http2/http2.ts';
 import type { Call } from './call.ts';
 import type { Flusher } from './flusher.ts';
 import type { Replies } from './replies.ts';
+import type { Sockets } from './sockets.ts';
 
 export interface ProxyShared {
   readonly context: Http2Context;
   readonly flusher: Flusher;
+  readonly sockets: Sockets;
   readonly replies: Replies;
   readonly fields: {
     readonly timeout: HeaderName;

@@ -12,8 +12,9 @@ import {
   type ResetCause,
 } from '../http2/http2.ts';
 import type { Flusher } from './flusher.ts';
+import type { SocketOwner, Sockets } from './sockets.ts';
 
-export abstract class Transport implements ConnectionHandler {
+export abstract class Transport implements ConnectionHandler, SocketOwner {
   readonly connection: Connection;
   readonly socket: Socket;
   /** Monotonic clock of the last octets that came, ms. */
@@ -22,17 +23,11 @@ export abstract class Transport implements ConnectionHandler {
   gone = false;
 
   private readonly flusher: Flusher;
+  private readonly sockets: Sockets;
   private queued = false;
   private writing = false;
   private writeBegan = 0;
   private ending = false;
-  private readonly written = (): void => {
-    this.writing = false;
-    if (this.gone) return;
-    this.connection.written();
-    if (this.ending && this.connection.outputBytes === 0) this.socket.end();
-    else if (this.connection.outputBytes > 0) this.output();
-  };
 
   constructor(
     socket: Socket,
@@ -40,14 +35,16 @@ export abstract class Transport implements ConnectionHandler {
     context: Http2Context,
     limits: ConnectionLimits,
     flusher: Flusher,
+    sockets: Sockets,
     now: number,
   ) {
     this.socket = socket;
     this.flusher = flusher;
+    this.sockets = sockets;
     this.lastRead = now;
     this.connection = new Connection(role, context, this, limits);
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.read(chunk));
+    sockets.own(socket, this);
     // What went wrong shows in `close`, which follows; without a listener an error would end the process.
     socket.on('error', error => this.broke(error));
     socket.on('close', () => this.lose());
@@ -79,14 +76,16 @@ export abstract class Transport implements ConnectionHandler {
     if (last < 0) return;
     this.writing = true;
     this.writeBegan = -1;
-    if (last === 0) {
-      this.socket.write(buffers[0] as Buffer, this.written);
-      return;
-    }
-    this.socket.cork();
-    for (let i = 0; i < last; i++) this.socket.write(buffers[i] as Buffer);
-    this.socket.write(buffers[last] as Buffer, this.written);
-    this.socket.uncork();
+    if (this.sockets.send(this.socket, buffers, this)) this.sent();
+  }
+
+  /** What was written last is with the kernel. */
+  sent(): void {
+    this.writing = false;
+    if (this.gone) return;
+    this.connection.written();
+    if (this.ending && this.connection.outputBytes === 0) this.socket.end();
+    else if (this.connection.outputBytes > 0) this.output();
   }
 
   failed(_error: ConnectionError): void {
@@ -114,10 +113,10 @@ export abstract class Transport implements ConnectionHandler {
     return now - this.writeBegan > PROXY_LIMITS.stalledWriteMs;
   }
 
-  private read(chunk: Buffer): void {
+  read(buffer: Buffer, start: number, end: number): void {
     const now = performance.now();
     this.lastRead = now;
-    this.connection.receive(chunk, 0, chunk.length, now);
+    this.connection.receive(buffer, start, end, now);
   }
 
   private lose(): void {

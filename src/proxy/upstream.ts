@@ -33,7 +33,7 @@ export class Upstream extends Transport implements End {
   private why = 'closed its connection';
 
   constructor(socket: Socket, backend: Backend, shared: ProxyShared, now: number) {
-    super(socket, 'client', shared.context, HTTP2_LIMITS, shared.flusher, now);
+    super(socket, 'client', shared.context, HTTP2_LIMITS, shared.flusher, shared.sockets, now);
     this.backend = backend;
     this.shared = shared;
     this.begun = this.lastUsed = now;

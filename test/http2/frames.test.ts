@@ -238,6 +238,37 @@ test('output crosses slabs without a gap, and slabs come back', () => {
   }
 });
 
+test('output that outgrows its first slab stays as it is', () => {
+  const { out, writer: w, written } = writer();
+  const payload = Buffer.from(Array.from({ length: 3000 }, (_, i) => i * 7));
+  w.words(0x8, 0, 0, 1);
+  const first = out.buffer;
+  assert.equal(w.data(1, payload, 0, 3000, false, 16_384), true);
+  assert.equal(out.buffer, first);
+  assert.equal(w.data(1, payload, 0, 3000, false, 16_384), false, 'joined within the next slab');
+  assert.notEqual(out.buffer, first);
+  // A header block of which a part is there already.
+  const block = out.position;
+  out.room(20);
+  out.position += 9;
+  const head = Buffer.from('first');
+  out.position += head.copy(out.buffer, out.position);
+  assert.equal(out.roomWithin(5000, block), block);
+  out.position += 5000;
+  w.headers(3, block, true, 16_384);
+  const frames = framesOf(written());
+  assert.deepEqual(
+    frames.map(each => [each.type, each.id, each.payload.length]),
+    [
+      [8, 0, 4],
+      [0, 1, 6000],
+      [1, 3, 5005],
+    ],
+  );
+  assert.ok(frames[1]?.payload.equals(Buffer.concat([payload, payload])));
+  assert.ok(frames[2]?.payload.subarray(0, 5).equals(head));
+});
+
 test('the listener hears once of output, until it is taken', () => {
   let woken = 0;
   const out = new Output(new SlabPool(), { output: () => woken++ });
