@@ -30,6 +30,8 @@ export interface ProxyOptions {
   readonly keepOrcaTrailers?: boolean;
   /** Lets the proxy take failing backends out by what it sees of calls. Default false: peers have that off. */
   readonly passiveHealth?: boolean;
+  /** Lets another process take over the port later. Default false. */
+  readonly reusePort?: boolean;
   /** A running one of the same kind whose address is to be taken over: it drains and ends. */
   readonly takeOver?: RunningProxy;
 }

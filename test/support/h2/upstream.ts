@@ -34,6 +34,8 @@ export interface Upstream {
   readonly peers: ReadonlySet<Peer>;
   /** Connections and streams so far. */
   readonly counts: { connections: number; streams: number };
+  /** Takes no more connections; those that are there go on. */
+  refuse(): void;
   close(): Promise<void>;
 }
 
@@ -64,10 +66,12 @@ export async function startUpstream(options: UpstreamOptions = {}): Promise<Upst
     address: `127.0.0.1:${port}`,
     peers,
     counts,
+    refuse: () => void server.close(),
     async close() {
       for (const peer of peers) peer.socket.destroy();
+      const closed = once(server, 'close');
       server.close();
-      await once(server, 'close');
+      await closed;
     },
   };
 }

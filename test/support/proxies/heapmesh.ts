@@ -12,13 +12,13 @@ function config(
   options: ProxyOptions,
   memory: boolean,
 ): string {
-  const { maxConcurrentStreams, drainTimeoutMs } = { ...DEFAULTS, ...options };
+  const { drainTimeoutMs } = options;
   return JSON.stringify({
     proxy: {
       listen: address,
-      maxConcurrentStreams,
-      drainTimeout: `${drainTimeoutMs}ms`,
-      ...(options.takeOver === undefined ? {} : { reusePort: true }),
+      maxConcurrentStreams: options.maxConcurrentStreams ?? DEFAULTS.maxConcurrentStreams,
+      ...(drainTimeoutMs === undefined ? {} : { drainTimeout: `${drainTimeoutMs}ms` }),
+      ...(options.takeOver !== undefined || options.reusePort === true ? { reusePort: true } : {}),
       ...(options.keepOrcaTrailers === true ? { keepLoadReports: true } : {}),
       ...(memory ? {} : { rememberHeaders: false }),
     },
