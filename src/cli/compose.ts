@@ -32,7 +32,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
   const { logger } = options;
   const clock = systemClock;
   const onError = (error: unknown): void =>
-    logger.error('a listener failed', { error: error instanceof Error ? error.stack : String(error) });
+    logger.error('a fault of our own', { error: error instanceof Error ? error.stack : String(error) });
   const log = new MemoryLog({ onError });
   const link = new LogLink(log);
   const mesh = new Mesh({
@@ -72,7 +72,9 @@ export async function compose(config: Config, options: { readonly logger: Logger
       reachability: reachabilityOf(mesh),
       random: Math.random,
       parseAddress: addressOf,
+      zone: config.instance.zone,
       rememberBlocks: config.proxy.rememberHeaders,
+      onError,
     });
     const proxying = proxy;
     const admin = await startAdmin({
@@ -109,7 +111,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
 /** The configuration's servers are one source, which replaces its whole set at once. */
 function claimConfigured(mesh: Mesh, config: Config): void {
   const body = { kind: 'replace', source: 'config', specs: config.servers } as const;
-  mesh.registry.propose(body, 'named in the configuration').catch(() => {});
+  mesh.registry.propose(body, 'as the configuration says').catch(() => {});
 }
 
 function poolSettings(config: Config): Map<string, PoolSettings> {

@@ -389,10 +389,19 @@ export const PROXY_LIMITS = {
   waitingPerBackend: 1024,
   /** Silence of a backend that owes answers: after this it is asked for a sign of life (PING), ms ... */
   silencePingMs: 1_000,
-  /** ... after this it gets no more calls, ms ... */
-  silenceMs: 3_000,
+  /** ... after this it gets no more calls, or after 3 × the p99 of the minute before if that is more, ms ... */
+  silenceMs: 2_500,
   /** ... and after this its connection is given up and its calls end, ms (gRPC keepalive's 20 s). */
   silenceEndMs: 20_000,
+  /**
+   * PINGs to a backend that has sent neither headers nor DATA meanwhile. grpc-go, grpc-java and C-core count each
+   * but the first as a strike where it comes within five minutes, and end the connection at the third strike.
+   */
+  pingsUnearned: 3,
+  /** What is no strike, and how often a stream that says nothing is asked for a sign of life, ms. */
+  pingAgainMs: 5 * 60_000 + 5_000,
+  /** A connection that lived for less says nothing of its backend's life by its end, ms. */
+  steadyMs: 1_000,
   /** A connection to a backend without a call is closed after this, ms. */
   upstreamIdleMs: 10 * 60_000,
 
@@ -402,14 +411,24 @@ export const PROXY_LIMITS = {
   bufferBytesKept: 16 * 1024,
   /** Calls kept for reuse. */
   callsKept: 4096,
-  /** Backends that one call is sent to, where each says that it did not begin it. */
+  /** Times that one call is sent, where each backend says that it did not begin it. */
   transparentAttempts: 4,
+  /** Retries by policy that a pool may make in a second, so that a quiet one can retry at all. */
+  retriesPerSecond: 3,
+  /** Calls that a retry budget remembers: what a burst of failures may spend at once. */
+  retryMemoryCalls: 1_000,
+  /** Longest wait that a backend may ask for before a retry (`grpc-retry-pushback-ms`), ms. */
+  pushbackMs: 60_000,
+  /** A backend's load is taken from its calls' trailers no more often than this, ms: they come with each call. */
+  callReportMs: 250,
   /** What a request of ours to answer ourselves (health) may carry, octets. */
   localRequestBytes: 4096,
   /** Time that a graceful end of a caller's connection waits for the answer to its PING, ms. */
   goawayMs: 5_000,
   /** Methods whose route is remembered; paths that a caller makes up push others out. */
   routes: 4096,
+  /** Length of a path that is remembered. */
+  routeBytes: 256,
   /** Time that a drain gives to calls that are open, ms; below the 30 s of a pod's usual grace. */
   drainMs: 25_000,
 } as const;

@@ -27,6 +27,7 @@ export class Connection {
   readonly #sender: Sender;
   readonly #receiver: Receiver;
   readonly #reader: FrameReader;
+  #failure: ConnectionError | undefined;
 
   /**
    * @param role which end we are
@@ -94,6 +95,15 @@ export class Connection {
   get ended(): boolean {
     return this.#state.ended;
   }
+  /** Whether the last GOAWAY of ours has said where it ends: no more streams come. */
+  get left(): boolean {
+    const { goawaySent } = this.#state;
+    return goawaySent >= 0 && goawaySent !== MAX_STREAM_ID;
+  }
+  /** What ended it; undefined as long as it goes on, and where it was merely lost. */
+  get failure(): ConnectionError | undefined {
+    return this.#failure;
+  }
   /** Size of a header list that the peer asks not to exceed, octets. */
   get peerMaxHeaderListBytes(): number {
     return this.#state.peer.maxHeaderListBytes;
@@ -146,6 +156,7 @@ export class Connection {
 
   #fail(error: ConnectionError): void {
     const state = this.#state;
+    this.#failure = error;
     state.context.faults.connection[error.fault]++;
     // RFC 9113 5.4.1: "An endpoint that encounters a connection error SHOULD first send a GOAWAY frame with the stream
     // identifier of the last stream that it successfully received from its peer."

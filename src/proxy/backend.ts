@@ -2,12 +2,13 @@
 import { connect } from 'node:net';
 import { PROXY_LIMITS } from '../core/limits.ts';
 import type { Call } from './call.ts';
+import { Latencies } from './latencies.ts';
 import type { ProxyShared } from './shared.ts';
 import { Upstream } from './upstream.ts';
 
 /** Hears whether a backend can be reached. */
 export interface Reachability {
-  /** Calls should go elsewhere; `why` is in words. */
+  /** Calls should go elsewhere; `why` is in words. May come again and again while that is so. */
   unreachable(id: string, why: string): void;
   reachable(id: string): void;
 }
@@ -15,17 +16,23 @@ export interface Reachability {
 export class Backend {
   readonly id: string;
   readonly address: string;
-  /** Slowest call of late, decaying; ms. */
-  slowestMs = 0;
+  /** True where it streams load reports: those of its calls say nothing new. */
+  streamsReports = false;
+  /** When a load report of a call was taken last, ms. */
+  reportedAt = Number.NEGATIVE_INFINITY;
+  /** Time until the answer to a call begins. */
+  readonly latencies = new Latencies();
 
   private readonly host: string;
   private readonly port: number;
   private readonly shared: ProxyShared;
   private readonly reachability: Reachability;
   private readonly connections: Upstream[] = [];
-  private waiting: Call[] = [];
+  /** Oldest first. */
+  private readonly waiting = new Set<Call>();
   private failures = 0;
   private retryAt = 0;
+  /** Calls are turned away until it is reached. */
   private away = false;
   private closing = false;
   private lastWhy = '';
@@ -52,42 +59,49 @@ export class Backend {
   }
 
   get idle(): boolean {
-    return this.connections.length === 0 && this.waiting.length === 0;
+    return this.connections.length === 0 && this.waiting.size === 0;
+  }
+
+  /** Whether connections end with their last call. */
+  get isClosing(): boolean {
+    return this.closing;
   }
 
   /** Finds the call a stream, now or as soon as there is one; tells the call where there will be none. */
   take(call: Call): void {
-    for (let i = 0; i < this.connections.length; i++) {
-      const one = this.connections[i] as Upstream;
-      if (one.open) {
-        one.carry(call);
-        return;
-      }
-    }
-    if (this.away && this.shared.now() < this.retryAt) {
+    const one = this.closing || this.waiting.size > 0 ? undefined : this.open();
+    if (one !== undefined) {
+      one.carry(call);
+    } else if (this.closing) {
+      call.unreachable(`${this.name} has left`);
+    } else if (this.away && this.shared.now() < this.retryAt) {
+      // Its state may have changed since this was said last, by an activation for one.
+      this.reachability.unreachable(this.id, this.lastWhy);
       call.unreachable(`${this.name} ${this.lastWhy}`);
-      return;
+    } else if (this.waiting.size >= PROXY_LIMITS.waitingPerBackend) {
+      call.unreachable(`${this.name} has ${this.waiting.size} calls waiting for a stream`);
+    } else {
+      this.waiting.add(call);
+      this.grow();
     }
-    if (this.waiting.length >= PROXY_LIMITS.waitingPerBackend) {
-      call.unreachable(`${this.name} has ${this.waiting.length} calls waiting for a stream`);
-      return;
-    }
-    this.waiting.push(call);
-    this.grow();
   }
 
   /** A call that waits is over. */
   forget(call: Call): void {
-    const at = this.waiting.indexOf(call);
-    if (at >= 0) this.waiting.splice(at, 1);
+    this.waiting.delete(call);
   }
 
-  /** A stream may be free. */
+  /** A stream may be free, or a connection takes no more calls: those that wait get what there is, or one more. */
   roomAgain(): void {
-    while (this.waiting.length > 0) {
-      const one = this.connections.find(each => each.open);
-      if (one === undefined) return;
-      one.carry(this.waiting.shift() as Call);
+    if (this.waiting.size === 0 || this.closing) return;
+    for (const call of this.waiting) {
+      const one = this.open();
+      if (one === undefined) {
+        this.grow();
+        return;
+      }
+      this.waiting.delete(call);
+      one.carry(call);
     }
   }
 
@@ -96,41 +110,33 @@ export class Backend {
     this.retryAt = 0;
     if (!this.away) return;
     this.away = false;
-    this.reachability.reachable(this.id);
+    if (!this.closing) this.reachability.reachable(this.id);
   }
 
-  /** A connection takes no more calls; those that wait need another one. */
-  leaving(one: Upstream): void {
-    if (this.connections.some(each => each !== one && each.useful)) return;
-    if (this.waiting.length > 0) this.grow();
-  }
-
-  lost(one: Upstream, why: string): void {
+  /** A connection is over. @param livedMs since it was ready; NaN where it never was */
+  lost(one: Upstream, livedMs: number, why: string): void {
     const at = this.connections.indexOf(one);
     if (at >= 0) this.connections.splice(at, 1);
     if (this.closing) return;
-    if (one.ready) {
-      // A living backend takes a connection at once; a dead one refuses it, and that says so before the next pick.
-      if (!one.connection.leaving || this.waiting.length > 0) this.grow();
+    if (Number.isNaN(livedMs)) {
+      this.failed(why);
       return;
     }
-    this.failed(why);
+    // A living backend takes a connection at once; a dead one refuses it, and that says so before the next pick. One
+    // that ended by GOAWAY was told to, and one that ends all that it takes is left alone until there are calls.
+    const unexpected = !one.connection.leaving && livedMs > PROXY_LIMITS.steadyMs;
+    if (unexpected || this.waiting.size > 0) this.grow();
   }
 
-  fellSilent(silenceMs: number): void {
+  fellSilent(one: Upstream, silenceMs: number): void {
+    if (this.connections.some(each => each !== one && each.ready && each.useful && !each.silent)) return;
     this.retryAt = this.shared.now() + PROXY_LIMITS.maxRetryMs;
     this.goAway(`has been silent for ${(silenceMs / 1000).toFixed(1)} s`);
-    this.turnAway();
   }
 
-  spoke(_one: Upstream): void {
+  spoke(): void {
     this.connected();
     this.roomAgain();
-  }
-
-  /** An answered call took so long. */
-  answered(latencyMs: number): void {
-    this.slowestMs = latencyMs > this.slowestMs ? latencyMs : this.slowestMs * 0.999 + latencyMs * 0.001;
   }
 
   watch(now: number): void {
@@ -141,8 +147,8 @@ export class Backend {
   /** The server has left: connections go with their last call. */
   close(): void {
     this.closing = true;
-    for (const one of this.connections) if (one.connection.openStreams === 0) one.end();
-    for (const call of this.waiting.splice(0)) call.unreachable(`${this.name} has left`);
+    for (const one of [...this.connections]) if (one.connection.openStreams === 0) one.end();
+    this.turnAway('has left');
   }
 
   destroy(): void {
@@ -150,8 +156,18 @@ export class Backend {
     for (const one of [...this.connections]) one.destroy();
   }
 
+  private open(): Upstream | undefined {
+    const { connections } = this;
+    for (let i = 0; i < connections.length; i++) {
+      const one = connections[i] as Upstream;
+      if (one.open) return one;
+    }
+    return undefined;
+  }
+
+  /** One more connection, where none is on its way. */
   private grow(): void {
-    if (this.closing || this.connections.some(one => !one.ready)) return;
+    if (this.closing || this.connections.some(one => !one.ready && one.useful)) return;
     if (this.connections.length >= PROXY_LIMITS.connectionsPerBackend) return;
     const socket = connect({ host: this.host, port: this.port });
     this.connections.push(new Upstream(socket, this, this.shared, this.shared.now()));
@@ -162,20 +178,22 @@ export class Backend {
     const wait = Math.min(maxRetryMs, firstRetryMs * retryFactor ** this.failures);
     this.failures++;
     this.retryAt = this.shared.now() + wait;
-    this.lastWhy = why;
-    if (this.connections.some(one => one.useful && one.ready)) return;
-    this.goAway(why);
-    this.turnAway();
+    // Calls that wait can have the streams of those that there are.
+    if (!this.connections.some(one => one.ready && one.useful && !one.silent)) this.goAway(why);
   }
 
   private goAway(why: string): void {
     this.lastWhy = why;
-    if (this.away) return;
     this.away = true;
+    // First this, so that nobody who is turned away comes back at once.
     this.reachability.unreachable(this.id, why);
+    this.turnAway(why);
   }
 
-  private turnAway(): void {
-    for (const call of this.waiting.splice(0)) call.unreachable(`${this.name} ${this.lastWhy}`);
+  private turnAway(why: string): void {
+    for (const call of this.waiting) {
+      this.waiting.delete(call);
+      call.unreachable(`${this.name} ${why}`);
+    }
   }
 }

@@ -2,48 +2,43 @@
  * One call: what a caller's stream and a backend's stream have to do with each other. Objects are reused,
  * one a call in flight; nothing is made for a frame.
  *
- * Each side of a call is an `End`: a stream of a connection, or anything else that takes and gives what a
- * stream does. Octets are credited to one side only as the other takes them.
+ * Octets are credited to one side only as the other takes them, so a call holds at most a stream's window in
+ * each direction, and what it keeps so that its request can be sent again.
+ *
+ * Whatever is sent or reset may close its stream, and `callerClosed` then comes within that very call; once both
+ * ends are gone the object may already be another call. So the backend is left before the caller is told its end,
+ * and nothing of the object is looked at after that.
  */
 import { PickFailure } from '../core/core.ts';
-import type { PickWant, Pool } from '../core/pool.ts';
-import { Status, statusName, statusOfHttp, statusOfReset } from '../grpc/status.ts';
+import { PROXY_LIMITS } from '../core/limits.ts';
+import type { PickWant } from '../core/pick.ts';
+import type { Pool } from '../core/pool.ts';
+import { parseStatus, Status, statusName, statusOfHttp, statusOfReset } from '../grpc/status.ts';
 import { ErrorCode, type HeaderList, NameKind, ResetCause } from '../http2/http2.ts';
 import type { Backend } from './backend.ts';
 import { ByteQueue } from './byte-queue.ts';
 import type { CallHost } from './call-host.ts';
+import type { CallerEnd, End } from './ends.ts';
 import { Field } from './fields.ts';
 import { keepList } from './held-list.ts';
+import { withoutLease } from './no-lease.ts';
 
-/** One side of a call. `stream` names the call there. */
-export interface End {
-  /** The head of a request or response; the last thing sent where `endStream`. */
-  sendHead(stream: number, call: Call, list: HeaderList, endStream: boolean): void;
-  /** Sends as much as there is room for; returns how much. Where it is less, the call's pump is called later. */
-  sendData(stream: number, buffer: Buffer, start: number, end: number, endStream: boolean): number;
-  sendTrailers(stream: number, list: HeaderList): void;
-  /** Octets that this end gave were taken by the other. */
-  credit(stream: number, octets: number): void;
-  /** Ends the stream before its time. */
-  abort(stream: number, code: number): void;
-  /** The call has no more to do with the stream, which ends, or has ended, by itself. */
-  detach(stream: number): void;
-}
-
-/** The end that answers a caller: it can also be told to make up the end of a call itself. */
-export interface CallerEnd extends End {
-  /** Ends the call with a status of ours: trailers, or all in one where no head was sent. */
-  finish(stream: number, status: Status, message: string, headSent: boolean): void;
+/** How a call ended at a backend, for when it cannot be sent again after all. */
+interface Ending {
+  readonly status: Status;
+  /** What the backend did, to follow its name. */
+  readonly why: string;
+  /** Its answer, where it gave one: trailers-only. */
+  readonly answer: HeaderList | undefined;
 }
 
 export class Call {
   /** Index in the table of calls. */
   readonly index: number;
+  isFree = true;
   caller: CallerEnd | undefined;
   callerStream = -1;
-  backendEnd: End | undefined;
-  backendStream = -1;
-  /** Where it is, or waits for a stream. */
+  /** Where it is, or waits for a stream, or was last. */
   backend: Backend | undefined;
 
   pool: Pool | undefined;
@@ -51,21 +46,25 @@ export class Call {
   path = '';
   head: HeaderList | undefined;
   want: PickWant | undefined;
-  /** Monotonic clocks, ms: when it came; when it must be over (Infinity: never). */
+  /** Monotonic clock, ms: when it came, and when it was sent to where it is now. */
   received = 0;
-  deadline = Number.POSITIVE_INFINITY;
-  /** True where the deadline is the age that streams of its pool may reach. */
-  deadlineIsAge = false;
+  sentAt = 0;
   /** As the caller gave it, ms; NaN: none. */
   timeoutMs = Number.NaN;
-
-  isFree = true;
-  /** Counts the calls that this object has been. */
-  private life = 0;
+  /** True where the deadline is the age that streams of its pool may reach. */
+  deadlineIsAge = false;
   lease = -1;
   slot = -1;
+  /** Times that it was sent by policy, the first included. */
   attempts = 0;
-  readonly tried: number[] = [];
+
+  private readonly host: CallHost;
+  private backendEnd: End | undefined;
+  private backendStream = -1;
+  /** Times that it was moved because a backend did not begin it. */
+  private moves = 0;
+  private readonly tried: number[] = [];
+  private pause: NodeJS.Timeout | undefined;
 
   private readonly request = new ByteQueue();
   private requestTrailers: HeaderList | undefined;
@@ -80,8 +79,6 @@ export class Call {
   private headSent = false;
   private over = false;
 
-  private readonly host: CallHost;
-
   constructor(index: number, host: CallHost) {
     this.index = index;
     this.host = host;
@@ -92,85 +89,80 @@ export class Call {
     return this.request.keeps;
   }
 
+  /** The caller has its answer. */
   get isOver(): boolean {
     return this.over;
   }
 
+  /** Neither end holds it. */
+  get isHeld(): boolean {
+    return this.caller !== undefined || this.backendEnd !== undefined;
+  }
+
   /** The request that stands in the fields is to be sent to whom the pool picks. */
-  begin(endStream: boolean, replayable: boolean): void {
-    this.clear(replayable);
+  begin(endStream: boolean): void {
+    this.request.clear(true);
     this.requestEnded = endStream;
-    this.dispatch('');
-  }
-
-  /** Nobody holds it any more: it can become another call. */
-  free(): void {
-    this.isFree = true;
-    this.life++;
-    this.clear(false);
-    this.backend = undefined;
-    this.pool = undefined;
-    this.head = undefined;
-    this.want = undefined;
-    this.slot = -1;
-    this.deadlineIsAge = false;
-  }
-
-  private clear(replayable: boolean): void {
-    this.request.clear(replayable);
-    this.response.clear(false);
-    this.requestEnded = this.requestSent = this.backendDone = this.headSent = this.over = false;
-    this.requestTrailers = this.responseTrailers = undefined;
-    this.credited = this.sent = 0;
-    this.attempts = 0;
-    this.tried.length = 0;
+    this.attempts = 1;
+    this.place('', false, undefined);
   }
 
   /** The request is answered by this process itself. */
   beginAt(end: End, stream: number, endStream: boolean): void {
-    this.clear(false);
     this.requestEnded = endStream;
     this.opened(end, stream);
   }
 
   /** The request is answered by a status of ours. */
   refuse(status: Status, message: string, endStream: boolean): void {
-    this.clear(false);
     this.requestEnded = endStream;
     this.end(status, message);
   }
 
-  /** Picks a backend; `why` is what the last one failed by. */
-  private dispatch(why: string): void {
-    const { host } = this;
+  /** As new, for the next call. */
+  free(): void {
+    this.isFree = true;
+    this.request.clear(false);
+    this.response.clear(false);
+    this.requestEnded = this.requestSent = this.backendDone = this.headSent = this.over = false;
+    this.requestTrailers = this.responseTrailers = undefined;
+    this.credited = this.sent = this.attempts = this.moves = 0;
+    this.tried.length = 0;
+    this.backend = this.pool = this.head = this.want = undefined;
+    this.slot = -1;
+    this.timeoutMs = Number.NaN;
+    this.deadlineIsAge = false;
+  }
+
+  // Where it goes
+
+  /**
+   * Picks a backend and gives it the call; ends the call where there is none.
+   *
+   * @param why what the backend before failed by, to follow its name
+   * @param mayReturn whether one that was tried before may be taken where there is no other
+   * @param ending what the call ends with where it cannot go anywhere
+   */
+  private place(why: string, mayReturn: boolean, ending: Ending | undefined): void {
+    const { host, tried } = this;
     const pool = this.pool as Pool;
     const now = host.now();
-    const want = this.tried.length === 0 ? this.want : { ...this.want, exclude: this.tried };
-    const lease = pool.pick(now, host.RELAYED, want);
+    let lease = host.pick(pool, now, tried.length === 0 ? this.want : { ...this.want, exclude: tried });
+    if (lease === PickFailure.EXCLUDED && mayReturn) {
+      tried.length = 0;
+      lease = host.pick(pool, now, this.want);
+    }
     if (lease < 0) {
-      this.end(...this.refusal(pool, lease as PickFailure, why));
+      const { status, message } = withoutLease(pool, lease as PickFailure, why);
+      if (ending === undefined) this.end(status, message);
+      else this.conclude(ending);
       return;
     }
     this.lease = lease;
-    this.slot = host.leases.slotOf(lease);
-    this.attempts++;
+    this.slot = host.slotOf(lease);
+    this.sentAt = now;
     this.backend = host.backendOf(this.slot);
     this.backend.take(this);
-  }
-
-  private refusal(pool: Pool, failure: PickFailure, why: string): [Status, string] {
-    const counts = pool.counts();
-    const known = `${counts.standby} standby, ${counts.draining} draining, ${counts.ejected} ejected`;
-    switch (failure) {
-      case PickFailure.ALL_FULL:
-        return [Status.RESOURCE_EXHAUSTED, `all backends of ${pool.service} are at their max_concurrency`];
-      case PickFailure.EXCLUDED:
-        return [Status.UNAVAILABLE, why];
-      case PickFailure.EMPTY:
-        return [Status.UNAVAILABLE, `${pool.service} has no backend`];
-      default:
-        return [Status.UNAVAILABLE, why || `no backend of ${pool.service} takes calls: ${known}`];
-    }
   }
 
   /** The backend has a stream for it. */
@@ -183,10 +175,51 @@ export class Call {
     if (!whole && (this.request.pending > 0 || this.requestEnded)) this.pumpRequest();
   }
 
-  /** The backend could not be given the call; another one may. */
+  /** The backend cannot be given the call; `why` begins with its name. */
   unreachable(why: string): void {
-    this.backend = undefined;
-    this.elsewhere(why, Status.UNAVAILABLE);
+    this.leave(Status.UNAVAILABLE);
+    this.move(why, false);
+  }
+
+  /** A backend that has been left did not begin the call, so that another may have it, if no policy says so. */
+  private move(why: string, mayReturn: boolean): void {
+    if (!this.replayable || ++this.moves >= PROXY_LIMITS.transparentAttempts) {
+      this.end(Status.UNAVAILABLE, `backend ${why}`);
+      return;
+    }
+    this.rewind();
+    this.place(why, mayReturn, undefined);
+  }
+
+  /** Sends it again where the policy of its pool says so. */
+  private retried(status: Status, list: HeaderList | undefined, why: string): boolean {
+    const delay = this.host.retryAfter(this, status, list);
+    if (delay < 0) return false;
+    const name = this.backend?.name ?? '';
+    this.attempts++;
+    this.leave(status);
+    this.rewind();
+    const said = `${name} ${why}`;
+    if (delay === 0) {
+      this.place(said, true, { status, why: said, answer: list });
+      return true;
+    }
+    // The backend asked for time (grpc-retry-pushback-ms).
+    const ending = { status, why: said, answer: list && keepList(list) };
+    this.pause = setTimeout(
+      () => {
+        this.pause = undefined;
+        this.place(said, true, ending);
+      },
+      Math.min(delay, PROXY_LIMITS.pushbackMs),
+    );
+    return true;
+  }
+
+  private rewind(): void {
+    this.request.rewind();
+    this.requestSent = this.backendDone = false;
+    this.sent = 0;
   }
 
   // From the caller
@@ -195,27 +228,32 @@ export class Call {
     if (endStream) this.requestEnded = true;
     const { request } = this;
     const length = end - start;
-    if (this.over) {
+    if (this.over || this.responseTrailers !== undefined) {
+      // Nobody wants the rest of it.
       this.caller?.credit(this.callerStream, length);
       return;
     }
-    if (request.keeps && request.end + length > this.host.replayBytes) request.forget();
+    if (request.keeps && request.end + length > PROXY_LIMITS.replayBytes) request.forget();
     const target = this.backendEnd;
-    if (!request.keeps && request.pending === 0 && target !== undefined) {
-      const taken = target.sendData(this.backendStream, buffer, start, end, endStream);
-      if (taken === length && endStream) this.requestSent = true;
-      this.sent += taken;
-      this.creditCaller();
-      if (taken < length) request.push(buffer, start + taken, end);
+    if (request.keeps || request.pending > 0 || target === undefined) {
+      request.push(buffer, start, end);
+      if (target !== undefined) this.pumpRequest();
       return;
     }
-    request.push(buffer, start, end);
-    if (target !== undefined) this.pumpRequest();
+    if (endStream && this.requestTrailers === undefined) this.requestSent = true;
+    const taken = target.sendData(this.backendStream, buffer, start, end, endStream);
+    // The end may have answered meanwhile, where it is this process itself.
+    if (this.isFree || this.over) return;
+    this.sent += taken;
+    this.creditCaller();
+    if (taken === length) return;
+    this.requestSent = false;
+    request.push(buffer, start + taken, end);
   }
 
   callerTrailers(list: HeaderList): void {
     this.requestEnded = true;
-    if (this.over) return;
+    if (this.over || this.responseTrailers !== undefined) return;
     this.requestTrailers = keepList(list);
     if (this.backendEnd !== undefined) this.pumpRequest();
   }
@@ -224,8 +262,7 @@ export class Call {
   callerReset(code: number): void {
     if (this.over) return;
     this.over = true;
-    this.settle(Status.CANCELLED);
-    this.leaveBackend(code === ErrorCode.NO_ERROR ? ErrorCode.NO_ERROR : ErrorCode.CANCEL);
+    this.leave(Status.CANCELLED, code === ErrorCode.NO_ERROR ? ErrorCode.NO_ERROR : ErrorCode.CANCEL);
   }
 
   /** The backend's side has room again. */
@@ -235,14 +272,18 @@ export class Call {
     const { pending } = request;
     const last = this.requestEnded && this.requestTrailers === undefined;
     if (pending > 0 || last) {
+      if (last) this.requestSent = true;
       const taken = backendEnd.sendData(this.backendStream, request.buffer, request.at, request.end, last);
+      if (this.isFree || this.over) return;
       request.advance(taken);
       this.sent += taken;
       this.creditCaller();
-      if (taken < pending) return;
-      if (last) this.requestSent = true;
+      if (taken < pending) {
+        this.requestSent = false;
+        return;
+      }
     }
-    if (this.requestTrailers !== undefined && !this.requestSent) {
+    if (this.requestTrailers !== undefined) {
       this.requestSent = true;
       backendEnd.sendTrailers(this.backendStream, this.requestTrailers);
     }
@@ -264,30 +305,33 @@ export class Call {
     const isGrpc = list.status === 200 && type >= 0 && list.valueStartsWith(type, 'application/grpc');
     if (!isGrpc && grpcStatus < 0) {
       const what = type < 0 ? 'no content-type' : list.value(type).slice(0, 100);
-      this.fail(statusOfHttp(list.status), `answered HTTP ${list.status} with ${what} instead of gRPC`);
-      return;
-    }
-    if (endStream) {
-      if (grpcStatus < 0) {
-        this.fail(Status.UNKNOWN, 'ended the call without a grpc-status');
-        return;
-      }
+      const status = statusOfHttp(list.status);
+      const why = `answered HTTP ${list.status} with ${what} instead of gRPC`;
+      if (!this.retried(status, undefined, why)) this.fail(status, why);
+    } else if (!endStream) {
+      this.respond(list);
+    } else if (grpcStatus < 0) {
+      this.fail(Status.UNKNOWN, 'ended the call without a grpc-status');
+    } else {
       this.fromBackendEnd(list, grpcStatus, true);
-      return;
     }
-    // What has been answered in part cannot be sent again.
+  }
+
+  /** The head of the response. What has been answered in part is not sent again. */
+  respond(list: HeaderList): void {
     this.request.forget();
     this.headSent = true;
     this.caller?.sendHead(this.callerStream, this, list, false);
   }
 
   fromBackend(buffer: Buffer, start: number, end: number, endStream: boolean): void {
-    const { response } = this;
-    const length = end - start;
-    const whole = response.pending === 0 && this.caller !== undefined;
-    const taken = whole ? (this.caller as End).sendData(this.callerStream, buffer, start, end, false) : 0;
+    const { response, caller } = this;
+    const taken =
+      response.pending === 0 && caller !== undefined
+        ? caller.sendData(this.callerStream, buffer, start, end, false)
+        : 0;
     if (taken > 0) this.backendEnd?.credit(this.backendStream, taken);
-    if (taken < length) response.push(buffer, start + taken, end);
+    if (taken < end - start) response.push(buffer, start + taken, end);
     if (!endStream) return;
     this.backendDone = true;
     this.fail(Status.INTERNAL, 'ended the call without trailers');
@@ -295,48 +339,48 @@ export class Call {
 
   fromBackendTrailers(list: HeaderList): void {
     const grpcStatus = list.find(Field.GRPC_STATUS);
+    this.backendDone = true;
     if (grpcStatus < 0) this.fail(Status.UNKNOWN, 'ended the call without a grpc-status');
     else this.fromBackendEnd(list, grpcStatus, false);
   }
 
-  private fromBackendEnd(list: HeaderList, grpcStatus: number, isHead: boolean): void {
+  private fromBackendEnd(list: HeaderList, at: number, isHead: boolean): void {
     this.backendDone = true;
-    const status = this.host.statusOf(list, grpcStatus);
-    this.host.orca(this, list);
-    if (isHead && this.retry(status, list, `answered ${statusName(status)}`)) return;
-    if (this.response.pending > 0) {
-      this.responseTrailers = keepList(list);
-      this.settle(status);
-      return;
-    }
-    this.over = true;
-    this.settle(status);
-    if (isHead) this.caller?.sendHead(this.callerStream, this, list, true);
-    else this.caller?.sendTrailers(this.callerStream, list);
-    this.afterEnd();
+    const status = parseStatus(
+      list.buffers[at] as Buffer,
+      list.starts[at] as number,
+      list.ends[at] as number,
+    );
+    this.host.reported(this, list);
+    if (isHead && this.retried(status, list, `answered ${statusName(status)}`)) return;
+    this.leave(status);
+    // What the caller has not taken yet comes first.
+    if (this.response.pending > 0) this.responseTrailers = keepList(list);
+    else this.deliver(list, isHead);
   }
 
-  /** The stream at the backend ended before its time. */
+  /** The stream at the backend ended before its time; `why` follows its name. */
   fromBackendReset(code: number, cause: ResetCause, why: string): void {
-    if (this.over || this.responseTrailers !== undefined) return;
-    const untouched =
-      cause === ResetCause.GOAWAY || (cause === ResetCause.PEER && code === ErrorCode.REFUSED_STREAM);
-    const status = cause === ResetCause.CONNECTION ? Status.UNAVAILABLE : statusOfReset(code);
-    const name = this.backend?.name ?? '';
-    if (untouched && !this.headSent) {
-      this.leaveBackend(ErrorCode.CANCEL);
-      this.elsewhere(`${name} ${why}`, Status.UNAVAILABLE);
+    if (this.over) return;
+    const refused = cause === ResetCause.PEER && code === ErrorCode.REFUSED_STREAM;
+    if ((refused || cause === ResetCause.GOAWAY) && !this.headSent) {
+      const name = this.backend?.name ?? '';
+      this.leave(Status.UNAVAILABLE);
+      // Another connection to the same backend may do; one that refuses is asked once more, not again and again.
+      this.move(`${name} ${why}`, !refused || this.moves === 0);
       return;
     }
-    if (!this.headSent && this.retry(status, undefined, why)) return;
+    const status = cause === ResetCause.CONNECTION ? Status.UNAVAILABLE : statusOfReset(code);
+    if (!this.headSent && this.retried(status, undefined, why)) return;
     this.fail(status, why);
   }
 
-  /** The stream at the backend is over, in whatever way. */
+  /** The stream at the backend is over, in whatever way, and the call has not left it before. */
   backendClosed(): void {
     this.backendEnd = undefined;
     this.backendStream = -1;
-    this.host.freeIfDone(this);
+    if (!this.over && this.responseTrailers === undefined) this.fail(Status.INTERNAL, 'ended the call');
+    else this.host.freeIfDone(this);
   }
 
   /** The caller's side has room again. */
@@ -346,17 +390,15 @@ export class Call {
     const taken = caller.sendData(this.callerStream, response.buffer, response.at, response.end, false);
     response.advance(taken);
     if (taken > 0) this.backendEnd?.credit(this.backendStream, taken);
-    if (response.pending > 0 || this.responseTrailers === undefined) return;
-    this.over = true;
-    caller.sendTrailers(this.callerStream, this.responseTrailers);
-    this.afterEnd();
+    if (response.pending === 0 && this.responseTrailers !== undefined)
+      this.deliver(this.responseTrailers, false);
   }
 
   /** The caller's stream is over, in whatever way. */
   callerClosed(): void {
     this.caller = undefined;
     this.callerStream = -1;
-    if (!this.over) this.callerReset(ErrorCode.CANCEL);
+    this.callerReset(ErrorCode.CANCEL);
     this.host.freeIfDone(this);
   }
 
@@ -368,86 +410,64 @@ export class Call {
       this.end(Status.UNAVAILABLE, 'the stream has reached the age that its pool allows: open it again');
       return;
     }
-    const where = this.backend === undefined ? '' : ` at ${this.backend.name}`;
+    const where = this.backend === undefined ? '' : ` at backend ${this.backend.name}`;
     this.end(Status.DEADLINE_EXCEEDED, `the deadline of ${this.timeoutMs} ms is over${where}`);
   }
 
-  /** Ends it because of what the backend did; the message says which one it was. */
+  /** Ends it because of what the backend did. */
   private fail(status: Status, why: string): void {
     this.end(status, `backend ${this.backend?.name ?? ''} ${why}`);
+  }
+
+  private conclude({ status, why, answer }: Ending): void {
+    if (answer === undefined) this.end(status, `backend ${why}`);
+    else this.deliver(answer, true);
   }
 
   /** Ends it with a status of ours. */
   end(status: Status, message: string): void {
     if (this.over) return;
     this.over = true;
-    this.settle(status);
-    this.caller?.finish(this.callerStream, status, message, this.headSent);
-    this.afterEnd();
+    this.leave(status);
+    const { caller, callerStream, requestEnded } = this;
+    caller?.finish(callerStream, status, message, this.headSent);
+    this.bidFarewell(caller, callerStream, requestEnded);
   }
 
-  /** The caller has its answer: what is left of either stream ends. */
-  private afterEnd(): void {
-    this.leaveBackend(ErrorCode.CANCEL);
+  /** Ends it with what the backend said, which has been left. */
+  private deliver(list: HeaderList, isHead: boolean): void {
+    this.over = true;
+    const { caller, callerStream, requestEnded } = this;
+    if (isHead) caller?.sendHead(callerStream, this, list, true);
+    else caller?.sendTrailers(callerStream, list);
+    this.bidFarewell(caller, callerStream, requestEnded);
+  }
+
+  private bidFarewell(caller: CallerEnd | undefined, stream: number, requestEnded: boolean): void {
     // RFC 9113 8.1: a server that has answered in full may ask for the rest of a request not to be sent, by
-    // RST_STREAM with NO_ERROR.
-    if (this.caller !== undefined && !this.requestEnded)
-      this.caller.abort(this.callerStream, ErrorCode.NO_ERROR);
-    this.host.freeIfDone(this);
+    // RST_STREAM with NO_ERROR. Where all was sent the stream may be over, and another's by now.
+    if (caller !== undefined && !requestEnded) caller.abort(stream, ErrorCode.NO_ERROR);
+    else if (!this.isFree) this.host.freeIfDone(this);
   }
 
-  /** Sends it to another backend, or ends it where that cannot be. */
-  private elsewhere(why: string, status: Status): void {
-    if (this.over) return;
-    this.tried.push(this.slot);
-    this.settle(status);
-    this.leaveBackend(ErrorCode.CANCEL);
-    if (!this.replayable || this.attempts >= this.host.attempts) {
-      this.end(status, why);
+  /** Leaves the backend, or the queue for it; completes the lease, once. */
+  private leave(status: Status, code: number = ErrorCode.CANCEL): void {
+    const { backendEnd, backendStream, backend } = this;
+    if (this.lease >= 0) {
+      const { lease } = this;
+      this.lease = -1;
+      this.tried.push(this.slot);
+      this.host.complete(lease, status, this.host.now() - this.sentAt);
+    }
+    clearTimeout(this.pause);
+    this.pause = undefined;
+    if (backendEnd === undefined) {
+      backend?.forget(this);
       return;
     }
-    this.request.rewind();
-    this.requestSent = this.backendDone = false;
-    this.sent = 0;
-    this.dispatch(why);
-  }
-
-  /** Sends it again where the policy of its pool says so. */
-  private retry(status: Status, list: HeaderList | undefined, why: string): boolean {
-    const delay = this.host.mayRetry(this, status, list);
-    if (delay < 0) return false;
-    const said = `${this.backend?.name ?? ''} ${why}`;
-    if (delay === 0) {
-      this.elsewhere(said, status);
-      return true;
-    }
-    // The backend asked for time (grpc-retry-pushback-ms).
-    this.settle(status);
-    this.leaveBackend(ErrorCode.CANCEL);
-    this.backend = undefined;
-    const life = this.life;
-    setTimeout(() => {
-      if (this.life === life) this.elsewhere(said, status);
-    }, delay);
-    return true;
-  }
-
-  private leaveBackend(code: number): void {
-    const { backendEnd, backendStream, backend } = this;
-    if (backendEnd !== undefined) {
-      this.backendEnd = undefined;
-      this.backendStream = -1;
-      if (this.backendDone && this.requestSent) backendEnd.detach(backendStream);
-      else backendEnd.abort(backendStream, code);
-    } else {
-      backend?.forget(this);
-    }
-  }
-
-  /** Completes the lease: once, whatever follows. */
-  private settle(status: Status): void {
-    if (this.lease < 0) return;
-    this.host.settle(this, status);
-    this.lease = -1;
+    this.backendEnd = undefined;
+    this.backendStream = -1;
+    if (this.backendDone && this.requestSent) backendEnd.detach(backendStream);
+    else backendEnd.abort(backendStream, code);
   }
 }

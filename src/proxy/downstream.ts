@@ -9,14 +9,17 @@ import {
   HeadersKind,
   NameKind,
 } from '../http2/http2.ts';
-import type { Call, CallerEnd } from './call.ts';
+import type { Call } from './call.ts';
+import type { CallerEnd } from './ends.ts';
 import { Field } from './fields.ts';
 import type { ProxyShared } from './shared.ts';
 import { Transport } from './transport.ts';
 
-/** Tag of a stream whose answer is "not gRPC" as soon as its request has come whole. */
-const NOT_GRPC = -2;
+/** Tags of streams that are no call: of nobody, to be told "not gRPC" once its request has come whole ... */
 const NOBODY = -1;
+const NOT_GRPC = -2;
+/** ... and being told so, by how many octets of the text were sent. */
+const TOLD = -3;
 
 /** What a connection of callers needs of the proxy. */
 export interface DownstreamHost {
@@ -24,6 +27,8 @@ export interface DownstreamHost {
   accept(caller: Downstream, stream: number, list: HeaderList, endStream: boolean): void;
   /** A connection is over. */
   left(caller: Downstream): void;
+  /** The calls of a connection have had their time. */
+  endCalls(caller: Downstream, message: string): void;
   /** Whether per-call load reports go on to callers. */
   readonly keepOrca: boolean;
 }
@@ -34,9 +39,11 @@ export class Downstream extends Transport implements CallerEnd {
   private readonly begun: number;
   /** When it is asked to leave, so that callers spread over what was added; ms. */
   private readonly leaveAt: number;
+  /** What its calls get then, ms. */
   private readonly graceMs: number;
   private lastUsed: number;
   private leavingSince = Number.NaN;
+  private endCallsAt = Number.POSITIVE_INFINITY;
 
   constructor(
     socket: Socket,
@@ -46,7 +53,7 @@ export class Downstream extends Transport implements CallerEnd {
     now: number,
     age: { readonly mostMs: number; readonly graceMs: number },
   ) {
-    super(socket, 'server', shared.context, limits, shared.flusher, shared.sockets, now);
+    super(socket, 'server', limits, shared, now);
     this.shared = shared;
     this.host = host;
     this.begun = this.lastUsed = now;
@@ -55,46 +62,51 @@ export class Downstream extends Transport implements CallerEnd {
     this.connection.start();
   }
 
-  get calls(): number {
-    return this.connection.openStreams;
-  }
-
   /** Asks it to leave: no new calls after a round trip; those that are open end in peace. */
   drain(now: number): void {
     if (!Number.isNaN(this.leavingSince)) return;
     this.leavingSince = now;
     this.connection.drain();
-    if (this.connection.openStreams === 0 && !this.connection.established) this.end();
   }
 
   /** Looks after it; to be called each `watchMs`. */
   watch(now: number): void {
     const { connection } = this;
+    if (this.stalled(now)) {
+      this.destroy();
+      return;
+    }
+    if (this.ending) return;
     if (!connection.established) {
-      if (now - this.begun > PROXY_LIMITS.prefaceMs) this.destroy();
+      // A caller that connects just now has its preface under way, and is told to leave by what it reads first.
+      const patience = Number.isNaN(this.leavingSince) ? PROXY_LIMITS.prefaceMs : PROXY_LIMITS.lingerMs;
+      if (now - Math.max(this.begun, this.leavingSince || 0) > patience) this.destroy();
       return;
     }
     if (connection.settingsPending && now - this.begun > PROXY_LIMITS.settingsAckMs) {
       connection.fail(new ConnectionError('SETTINGS_LATE'));
       return;
     }
-    if (this.stalled(now)) {
-      this.destroy();
+    if (!Number.isNaN(this.leavingSince)) {
+      this.watchLeaving(now);
       return;
     }
-    if (Number.isNaN(this.leavingSince)) {
-      if (now >= this.leaveAt) this.drain(now);
-      else if (
-        connection.openStreams === 0 &&
-        now - Math.max(this.lastUsed, this.begun) > PROXY_LIMITS.idleMs
-      )
-        this.drain(now);
-      return;
+    if (now >= this.leaveAt) {
+      this.endCallsAt = now + this.graceMs;
+      this.drain(now);
+    } else if (connection.openStreams === 0 && now - this.lastUsed > PROXY_LIMITS.idleMs) {
+      this.drain(now);
     }
-    const leaving = now - this.leavingSince;
-    if (leaving > PROXY_LIMITS.goawayMs) connection.leave();
-    if (connection.openStreams === 0 && (leaving > PROXY_LIMITS.goawayMs || this.saidGoodbye)) this.end();
-    else if (leaving > this.graceMs) this.destroy();
+  }
+
+  private watchLeaving(now: number): void {
+    const { connection } = this;
+    if (now - this.leavingSince > PROXY_LIMITS.goawayMs) connection.leave();
+    if (now >= this.endCallsAt) {
+      connection.leave();
+      this.host.endCalls(this, 'the connection has reached its greatest age: open another one');
+    }
+    if (connection.left && connection.openStreams === 0) this.end();
   }
 
   // Handler of the connection
@@ -137,22 +149,20 @@ export class Downstream extends Transport implements CallerEnd {
     this.connection.setTag(stream, NOBODY);
     this.lastUsed = this.lastRead;
     call?.callerClosed();
-    if (!Number.isNaN(this.leavingSince) && this.saidGoodbye && this.connection.openStreams === 0) this.end();
+    const { connection } = this;
+    if (connection.left && connection.openStreams === 0 && !connection.ended) this.end();
   }
 
   writable(stream: number): void {
-    this.callOf(stream)?.pumpResponse();
+    const tag = this.connection.tag(stream);
+    if (tag <= TOLD) this.tell(stream, TOLD - tag);
+    else this.callOf(stream)?.pumpResponse();
   }
 
   settings(): void {}
 
   goaway(): void {
     // The caller opens no more calls; what is open goes on until it closes.
-  }
-
-  override pong(): void {
-    this.saidGoodbye = true;
-    if (!Number.isNaN(this.leavingSince) && this.connection.openStreams === 0) this.end();
   }
 
   protected lost(): void {
@@ -201,12 +211,18 @@ export class Downstream extends Transport implements CallerEnd {
     this.connection.setTag(stream, NOBODY);
   }
 
-  private saidGoodbye = false;
-
+  /** A request that is no call has come whole, by the rules of HTTP/2. */
   private requestOver(stream: number): void {
     if (this.connection.tag(stream) !== NOT_GRPC) return;
-    this.connection.setTag(stream, NOBODY);
     this.shared.replies.notGrpc(this.connection, stream);
+    this.tell(stream, 0);
+  }
+
+  private tell(stream: number, from: number): void {
+    // Before, as the stream may be over with its last octet.
+    this.connection.setTag(stream, NOBODY);
+    const at = from + this.shared.replies.notGrpcText(this.connection, stream, from);
+    if (this.connection.isSendable(stream)) this.connection.setTag(stream, TOLD - at);
   }
 
   private callOf(stream: number): Call | undefined {

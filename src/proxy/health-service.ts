@@ -2,7 +2,6 @@
  * `grpc.health.v1.Health` as the proxy answers it: for the service '' its own health, for a named one that
  * of its pool.
  */
-
 import { PROXY_LIMITS } from '../core/limits.ts';
 import type { Mesh } from '../core/mesh.ts';
 import {
@@ -14,7 +13,8 @@ import {
 import { PREFIX_BYTES } from '../grpc/framing.ts';
 import { Status } from '../grpc/status.ts';
 import type { HeaderList, Http2Context } from '../http2/http2.ts';
-import type { Call, End } from './call.ts';
+import type { Call } from './call.ts';
+import type { End } from './ends.ts';
 
 const PREFIX = '/grpc.health.v1.Health/';
 
@@ -24,6 +24,8 @@ interface Asked {
   body: Buffer;
   /** What a watcher was told last; −1: nothing yet. */
   told: number;
+  /** Octets that the caller has not taken yet: one that reads nothing is told no more than what is so in the end. */
+  owed: number;
   service: string;
 }
 
@@ -48,16 +50,22 @@ export class HealthService implements End {
     return path.startsWith(PREFIX);
   }
 
-  /** Tells watchers what has changed; to be called when the registry has changed, and at a drain. */
+  /** Tells watchers what has changed; to be called when the registry has changed. */
   changed(): void {
     for (const asked of this.asked.values()) if (asked.told >= 0) this.tell(asked);
+  }
+
+  /** Tells watchers that this process leaves, and ends them: they would keep it from leaving. */
+  leave(): void {
+    this.changed();
+    for (const { call } of this.asked.values()) call.end(Status.UNAVAILABLE, 'the proxy is shutting down');
   }
 
   // End of a call
 
   sendHead(stream: number, call: Call, _list: HeaderList, endStream: boolean): void {
     const method = call.path.slice(PREFIX.length);
-    const asked: Asked = { call, method, body: Buffer.alloc(0), told: -1, service: '' };
+    const asked: Asked = { call, method, body: EMPTY, told: -1, owed: 0, service: '' };
     this.asked.set(stream, asked);
     if (endStream) this.answer(asked);
   }
@@ -82,7 +90,12 @@ export class HealthService implements End {
     if (asked !== undefined) this.answer(asked);
   }
 
-  credit(): void {}
+  credit(stream: number, octets: number): void {
+    const asked = this.asked.get(stream);
+    if (asked === undefined) return;
+    asked.owed -= octets;
+    if (asked.told >= 0) this.tell(asked);
+  }
 
   abort(stream: number): void {
     this.asked.delete(stream);
@@ -99,7 +112,7 @@ export class HealthService implements End {
       for (const pool of this.mesh.pools()) {
         statuses[pool.service] = { status: this.statusOf(pool.service) as Serving };
       }
-      this.reply(call, HealthListResponse.encode({ statuses }).finish());
+      this.reply(asked, HealthListResponse.encode({ statuses }).finish());
       return;
     }
     if (method !== 'Check' && method !== 'Watch') {
@@ -107,7 +120,8 @@ export class HealthService implements End {
       return;
     }
     try {
-      if (body.length < PREFIX_BYTES || body[0] !== 0) throw new Error('no uncompressed message');
+      if (body.length < PREFIX_BYTES || body[0] !== 0 || body.readUInt32BE(1) !== body.length - PREFIX_BYTES)
+        throw new Error('not one uncompressed message');
       asked.service = HealthCheckRequest.decode(body.subarray(PREFIX_BYTES)).service;
     } catch (error) {
       call.end(Status.INTERNAL, `the request is no HealthCheckRequest: ${(error as Error).message}`);
@@ -115,33 +129,35 @@ export class HealthService implements End {
     }
     const status = this.statusOf(asked.service);
     if (method === 'Watch') {
-      call.fromBackendHead(this.head, false);
+      call.respond(this.head);
       this.tell(asked);
     } else if (status === undefined) {
       call.end(Status.NOT_FOUND, `no backend serves ${asked.service.slice(0, 100)}`);
     } else {
-      this.reply(call, HealthCheckResponse.encode({ status }).finish());
+      this.reply(asked, HealthCheckResponse.encode({ status }).finish());
     }
   }
 
-  private reply(call: Call, message: Uint8Array): void {
-    call.fromBackendHead(this.head, false);
-    this.send(call, message);
+  private reply(asked: Asked, message: Uint8Array): void {
+    const { call } = asked;
+    call.respond(this.head);
+    this.send(asked, message);
     call.fromBackendTrailers(this.ok);
   }
 
   private tell(asked: Asked): void {
     const status = this.statusOf(asked.service) ?? Serving.SERVICE_UNKNOWN;
-    if (status === asked.told) return;
+    if (status === asked.told || asked.owed > 0) return;
     asked.told = status;
-    this.send(asked.call, HealthCheckResponse.encode({ status }).finish());
+    this.send(asked, HealthCheckResponse.encode({ status }).finish());
   }
 
-  private send(call: Call, message: Uint8Array): void {
+  private send(asked: Asked, message: Uint8Array): void {
     const framed = Buffer.alloc(PREFIX_BYTES + message.length);
     framed.writeUInt32BE(message.length, 1);
     framed.set(message, PREFIX_BYTES);
-    call.fromBackend(framed, 0, framed.length, false);
+    asked.owed += framed.length;
+    asked.call.fromBackend(framed, 0, framed.length, false);
   }
 
   private statusOf(service: string): Serving | undefined {
@@ -152,3 +168,5 @@ export class HealthService implements End {
     return pool.eligible > 0 ? Serving.SERVING : Serving.NOT_SERVING;
   }
 }
+
+const EMPTY = Buffer.alloc(0);

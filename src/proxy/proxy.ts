@@ -3,25 +3,28 @@
  * pool picks. Works on frames and header blocks; bodies go through as slices.
  */
 import { createServer, type Server, type Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ANY_SERVICE } from '../core/core.ts';
 import { HTTP2_LIMITS, PROXY_LIMITS } from '../core/limits.ts';
 import { LeaseKind } from '../core/load-table.ts';
 import type { Mesh } from '../core/mesh.ts';
-import type { PickWant } from '../core/pool.ts';
-import { OrcaLoadReport } from '../gen/xds/data/orca/v3/orca_load_report.ts';
-import { sampleOf } from '../grpc/orca.ts';
-import { outcomeOf, parseStatus, Status } from '../grpc/status.ts';
+import type { PickWant } from '../core/pick.ts';
+import type { Pool } from '../core/pool.ts';
+import { outcomeOf, Status } from '../grpc/status.ts';
 import { parseTimeout } from '../grpc/timeout.ts';
 import { type HeaderList, Http2Context } from '../http2/http2.ts';
-import { Backend, type Reachability } from './backend.ts';
-import { Call } from './call.ts';
+import type { Backend, Reachability } from './backend.ts';
+import { Backends, type ParseAddress } from './backends.ts';
+import type { Call } from './call.ts';
 import type { CallHost } from './call-host.ts';
+import { CallTable } from './call-table.ts';
 import { Deadlines } from './deadlines.ts';
 import { Downstream, type DownstreamHost } from './downstream.ts';
 import { classifyField, Field } from './fields.ts';
 import { Flusher } from './flusher.ts';
 import { HealthService } from './health-service.ts';
 import { keepList } from './held-list.ts';
+import { takeReport } from './load-reports.ts';
 import { Replies } from './replies.ts';
 import { Retries, type RetryPolicy } from './retry.ts';
 import { Routes } from './routes.ts';
@@ -51,7 +54,7 @@ export interface ProxySettings {
 
 export interface PoolProxySettings {
   readonly retry?: RetryPolicy | undefined;
-  /** Age at which a stream is ended, so that long streams spread over what was added, ms. */
+  /** Age at which a stream is ended, so that long streams spread over what was added, ms. Jittered by a tenth. */
   readonly maxStreamAgeMs?: number | undefined;
 }
 
@@ -67,11 +70,15 @@ export interface ProxyOptions {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** Splits a backend's `host:port`. */
-  readonly parseAddress: (address: string) => { readonly host: string; readonly port: number };
+  readonly parseAddress: ParseAddress;
+  /** Zone that callers are taken to be in where they name none; empty: none. */
+  readonly zone?: string;
   /** Whether header blocks are remembered by their octets. Default true. */
   readonly rememberBlocks?: boolean;
   /** False: sockets are read and written by what Node documents alone, which is slower. Default true. */
   readonly directSockets?: boolean;
+  /** Hears of faults of our own; the process goes on. */
+  readonly onError: (error: unknown) => void;
 }
 
 export interface TransparentProxy {
@@ -94,16 +101,13 @@ export async function startProxy(options: ProxyOptions): Promise<TransparentProx
 }
 
 class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared {
-  readonly RELAYED = LeaseKind.RELAYED;
-  readonly replayBytes = PROXY_LIMITS.replayBytes;
-  readonly attempts = PROXY_LIMITS.transparentAttempts;
-  readonly leases;
   readonly context: Http2Context;
   readonly flusher = new Flusher();
   readonly sockets: Sockets;
   readonly replies: Replies;
   readonly fields;
   readonly now: () => number;
+  readonly onError: (error: unknown) => void;
   address = '';
 
   private readonly options: ProxyOptions;
@@ -111,27 +115,26 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
   private settings: ProxySettings;
   private readonly server: Server;
   private readonly callers = new Set<Downstream>();
-  private readonly bySlot: (Backend | undefined)[] = [];
-  private readonly leaving = new Set<Backend>();
-  private readonly calls: Call[] = [];
-  private readonly freeCalls: Call[] = [];
-  private live = 0;
+  private readonly calls: CallTable;
+  private readonly backends: Backends;
   private readonly deadlines: Deadlines;
   private readonly retries: Retries;
   private readonly health: HealthService;
-  private readonly routes: Routes;
+  private readonly routes = new Routes();
+  private readonly ownZone: PickWant | undefined;
   private readonly unfollow: () => void;
   private readonly watcher: NodeJS.Timeout;
-  private draining = false;
-  private drained: (() => void) | undefined;
+  private closing: Promise<void> | undefined;
+  private emptied: (() => void) | undefined;
 
   constructor(options: ProxyOptions) {
-    const { mesh } = options;
+    const { mesh, zone = '' } = options;
     this.options = options;
     this.mesh = mesh;
-    this.leases = mesh.leases;
     this.settings = options.settings;
     this.now = () => mesh.now();
+    this.onError = options.onError;
+    this.ownZone = zone === '' ? undefined : { zone };
     this.context = new Http2Context({
       classify: classifyField,
       rememberBlocks: options.rememberBlocks ?? true,
@@ -139,21 +142,15 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     this.sockets = new Sockets(options.directSockets ?? true);
     this.replies = new Replies(this.context);
     this.fields = { timeout: this.context.names.named('grpc-timeout') };
-    this.deadlines = new Deadlines(this.now, index => this.calls[index]?.expired());
+    this.calls = new CallTable(this);
+    this.backends = new Backends(mesh, this, options.reachability, options.parseAddress);
+    this.deadlines = new Deadlines(this.now, index => this.calls.at(index).expired());
     this.retries = new Retries(service => this.poolSettings(service)?.retry);
-    this.health = new HealthService(mesh, this.context, () => this.draining);
-    this.routes = new Routes();
-    this.unfollow = mesh.registry.onChange((id, _before, after) => {
-      this.backendChanged(id, after?.spec.address);
-      this.health.changed();
-    });
+    this.health = new HealthService(mesh, this.context, () => this.closing !== undefined);
+    this.unfollow = mesh.registry.onChange(() => this.health.changed());
     this.server = createServer({ noDelay: true }, socket => this.connected(socket));
     this.server.maxConnections = PROXY_LIMITS.connections;
     this.watcher = setInterval(() => this.watch(), PROXY_LIMITS.watchMs);
-  }
-
-  get keepOrca(): boolean {
-    return this.settings.keepLoadReports;
   }
 
   async listen(): Promise<void> {
@@ -170,196 +167,184 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
       this.stop();
       throw error;
     }
-    // Running out of file descriptors must not end the process; the connection is refused and the next may do.
-    this.server.on('error', () => {});
+    // Such as no more file descriptors: that connection is refused, and the next may do.
+    this.server.on('error', this.onError);
     const bound = this.server.address() as { address: string; family: string; port: number };
     this.address =
       bound.family === 'IPv6' ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`;
   }
 
   gauges(): { readonly connections: number; readonly calls: number; readonly backends: number } {
-    const backends = this.bySlot.filter(backend => backend !== undefined).length;
-    return { connections: this.callers.size, calls: this.live, backends };
+    return { connections: this.callers.size, calls: this.calls.live, backends: this.backends.size };
   }
 
   configure(settings: ProxySettings): void {
     this.settings = settings;
   }
 
-  async close(): Promise<void> {
-    if (this.draining) return;
-    this.draining = true;
-    this.health.changed();
+  close(): Promise<void> {
+    this.closing ??= this.drain();
+    return this.closing;
+  }
+
+  private async drain(): Promise<void> {
+    // Connections that the kernel has accepted are lost with the listener, so they are taken in first. Only then are
+    // callers told to leave: those that come back at once must not come here.
+    await nextTurn();
+    await nextTurn();
     const stopped = new Promise<void>(resolve => this.server.close(() => resolve()));
+    this.health.leave();
     const now = this.now();
     for (const caller of this.callers) caller.drain(now);
-    let timer: NodeJS.Timeout | undefined;
-    if (this.callers.size > 0) {
-      await new Promise<void>(resolve => {
-        this.drained = resolve;
-        timer = setTimeout(resolve, this.settings.drainTimeoutMs);
-      });
-    }
-    clearTimeout(timer);
-    for (const call of this.calls) {
-      if (!call.isOver && call.caller !== undefined)
-        call.end(Status.UNAVAILABLE, 'the proxy is shutting down');
-    }
-    // One turn of the event loop, in which what was just said is written.
-    await new Promise(resolve => setImmediate(() => setImmediate(resolve)));
+    await this.untilEmpty(this.settings.drainTimeoutMs);
+    this.calls.each(call => call.end(Status.UNAVAILABLE, 'the proxy is shutting down'));
+    for (const caller of this.callers) caller.end();
+    await this.untilEmpty(PROXY_LIMITS.lingerMs);
     this.stop();
     await stopped;
   }
 
+  /** Resolves when no caller is connected, and after that time. */
+  private async untilEmpty(mostMs: number): Promise<void> {
+    if (this.callers.size === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>(resolve => {
+      this.emptied = resolve;
+      timer = setTimeout(resolve, mostMs);
+    });
+    clearTimeout(timer);
+  }
+
   // Of callers
 
+  get keepOrca(): boolean {
+    return this.settings.keepLoadReports;
+  }
+
   accept(caller: Downstream, stream: number, list: HeaderList, endStream: boolean): void {
-    const route = this.routes.of(list);
-    const call = this.take();
+    const { path, service } = this.routes.of(list);
+    const call = this.calls.take();
     caller.connection.setTag(stream, call.index);
     call.caller = caller;
     call.callerStream = stream;
-    call.path = route.path;
+    call.path = path;
     call.received = this.now();
-    call.want = wantOf(list);
     const timeout = list.find(Field.GRPC_TIMEOUT);
-    call.timeoutMs = timeout < 0 ? Number.NaN : timeoutOf(list, timeout);
-    if (HealthService.serves(route.path)) {
+    if (timeout >= 0) {
+      call.timeoutMs = timeoutOf(list, timeout);
+      if (!(call.timeoutMs > 0)) {
+        const given = `grpc-timeout '${list.value(timeout).slice(0, 20)}'`;
+        if (call.timeoutMs === 0) call.refuse(Status.DEADLINE_EXCEEDED, `${given} is over`, endStream);
+        else call.refuse(Status.INTERNAL, `${given} is malformed`, endStream);
+        return;
+      }
+    }
+    const isHealth = HealthService.serves(path);
+    const isReflection = this.settings.reflection !== '' && service.startsWith(REFLECTION);
+    const pool = isHealth ? undefined : this.mesh.pool(isReflection ? this.settings.reflection : service);
+    this.limitTime(call, pool);
+    if (isHealth) {
       call.beginAt(this.health, call.index, endStream);
-      return;
+    } else if (pool === undefined) {
+      call.refuse(Status.UNIMPLEMENTED, `no backend serves ${service}`, endStream);
+    } else {
+      call.pool = pool;
+      call.want = this.wantOf(list);
+      call.head = keepList(list);
+      this.retries.earn(pool);
+      call.begin(endStream);
     }
-    const isReflection = this.settings.reflection !== '' && route.service.startsWith(REFLECTION);
-    const pool = this.mesh.pool(isReflection ? this.settings.reflection : route.service);
-    if (pool === undefined) {
-      call.refuse(Status.UNIMPLEMENTED, `no backend serves ${route.service}`, endStream);
-      return;
+  }
+
+  private limitTime(call: Call, pool: Pool | undefined): void {
+    const age = pool && this.poolSettings(pool.service)?.maxStreamAgeMs;
+    let most = Number.isNaN(call.timeoutMs) ? Number.POSITIVE_INFINITY : call.timeoutMs;
+    if (age !== undefined) {
+      const jittered = age * (0.9 + 0.2 * this.options.random());
+      call.deadlineIsAge = jittered < most;
+      most = Math.min(most, jittered);
     }
-    if (timeout >= 0 && Number.isNaN(call.timeoutMs)) {
-      call.refuse(
-        Status.INTERNAL,
-        `grpc-timeout '${list.value(timeout).slice(0, 20)}' is malformed`,
-        endStream,
-      );
-      return;
-    }
-    call.pool = pool;
-    const age = this.poolSettings(pool.service)?.maxStreamAgeMs ?? Number.POSITIVE_INFINITY;
-    const given = Number.isNaN(call.timeoutMs) ? Number.POSITIVE_INFINITY : call.timeoutMs;
-    call.deadlineIsAge = age < given;
-    const most = Math.min(age, given);
     if (most < Number.POSITIVE_INFINITY) this.deadlines.add(call.index, call.received + most);
-    this.retries.earn(pool);
-    call.head = keepList(list);
-    call.begin(endStream, true);
+  }
+
+  private wantOf(list: HeaderList): PickWant | undefined {
+    const key = list.find(Field.HASH_KEY);
+    const zone = list.find(Field.ZONE);
+    if (key < 0 && zone < 0) return this.ownZone;
+    return {
+      ...this.ownZone,
+      ...(key < 0 ? {} : { hashKey: list.value(key) }),
+      ...(zone < 0 ? {} : { zone: list.value(zone) }),
+    };
   }
 
   left(caller: Downstream): void {
     this.callers.delete(caller);
-    if (this.callers.size === 0) this.drained?.();
+    if (this.callers.size === 0) this.emptied?.();
+  }
+
+  endCalls(caller: Downstream, message: string): void {
+    this.calls.each(call => {
+      if (call.caller === caller) call.end(Status.UNAVAILABLE, message);
+    });
   }
 
   // Of calls
 
   callAt(index: number): Call {
-    return this.calls[index] as Call;
+    return this.calls.at(index);
+  }
+
+  pick(pool: Pool, now: number, want: PickWant | undefined): number {
+    return pool.pick(now, LeaseKind.RELAYED, want);
+  }
+
+  slotOf(lease: number): number {
+    return this.mesh.leases.slotOf(lease);
   }
 
   backendOf(slot: number): Backend {
-    const known = this.bySlot[slot];
-    if (known !== undefined) return known;
-    const id = this.mesh.idOf(slot);
-    const address = this.mesh.registry.get(id)?.spec.address ?? '';
-    const { host, port } = this.options.parseAddress(address);
-    const backend = new Backend(id, address, host, port, this, this.options.reachability);
-    this.bySlot[slot] = backend;
-    return backend;
+    return this.backends.of(slot);
   }
 
-  statusOf(list: HeaderList, at: number): Status {
-    return parseStatus(list.buffers[at] as Buffer, list.starts[at] as number, list.ends[at] as number);
+  reported(call: Call, list: HeaderList): void {
+    if (list.find(Field.ORCA) >= 0) takeReport(this.mesh, call, list, this.now());
   }
 
-  orca(call: Call, list: HeaderList): void {
-    const at = list.find(Field.ORCA);
-    if (at < 0 || call.slot < 0 || call.lease < 0) return;
-    try {
-      const report = OrcaLoadReport.decode(Buffer.from(list.value(at), 'base64'));
-      this.mesh.report(call.slot, sampleOf(report, Number.NaN), this.now());
-    } catch {
-      // A trailer that cannot be read says nothing of the load; the call itself is fine.
-    }
-  }
-
-  mayRetry(call: Call, status: Status, list: HeaderList | undefined): number {
+  retryAfter(call: Call, status: Status, list: HeaderList | undefined): number {
     if (!call.replayable || call.pool === undefined) return -1;
-    return this.retries.delayMs(call.pool, status, call.attempts, list);
+    return this.retries.delayMs(call.pool, status, call.attempts, list, this.now());
   }
 
-  settle(call: Call, status: Status): void {
-    const now = this.now();
-    const latency = now - call.received;
-    const outcome = outcomeOf(status);
-    this.mesh.leases.complete(call.lease, now, outcome, latency);
-    call.backend?.answered(latency);
+  complete(lease: number, status: Status, latencyMs: number): void {
+    this.mesh.leases.complete(lease, this.now(), outcomeOf(status), latencyMs);
   }
 
   freeIfDone(call: Call): void {
-    if (call.caller !== undefined || call.backendEnd !== undefined || call.isFree) return;
+    if (call.isHeld || call.isFree) return;
     this.deadlines.remove(call.index);
-    call.free();
-    this.live--;
-    if (this.freeCalls.length < PROXY_LIMITS.callsKept) this.freeCalls.push(call);
-    else this.spare.push(call.index);
-  }
-
-  private readonly spare: number[] = [];
-
-  private take(): Call {
-    this.live++;
-    const free = this.freeCalls.pop();
-    if (free !== undefined) {
-      free.isFree = false;
-      return free;
-    }
-    const index = this.spare.pop() ?? this.calls.length;
-    const call = new Call(index, this);
-    call.isFree = false;
-    this.calls[index] = call;
-    return call;
+    this.calls.give(call);
   }
 
   private connected(socket: Socket): void {
-    if (this.draining) {
-      socket.destroy();
-      return;
-    }
     const { maxConnectionAgeMs, maxConnectionAgeGraceMs, maxConcurrentStreams } = this.settings;
+    const now = this.now();
     // Jitter, so that connections that came together do not all leave together (gRFC A9).
     const mostMs = maxConnectionAgeMs * (0.9 + 0.2 * this.options.random());
     const age = { mostMs, graceMs: maxConnectionAgeGraceMs };
-    const limits = { ...HTTP2_LIMITS, maxConcurrentStreams };
-    this.callers.add(new Downstream(socket, this, this, limits, this.now(), age));
-  }
-
-  private backendChanged(id: string, address: string | undefined): void {
-    const slot = this.mesh.slotOf(id);
-    for (const [at, backend] of this.bySlot.entries()) {
-      if (backend?.id !== id) continue;
-      if (at === slot && backend.address === address) continue;
-      this.bySlot[at] = undefined;
-      backend.close();
-      if (!backend.idle) this.leaving.add(backend);
-    }
+    // All streams of a caller may be stalled, and a call that is not goes on.
+    const heldBytes = Math.max(HTTP2_LIMITS.heldBytes, maxConcurrentStreams * HTTP2_LIMITS.streamWindowBytes);
+    const limits = { ...HTTP2_LIMITS, maxConcurrentStreams, heldBytes };
+    const caller = new Downstream(socket, this, this, limits, now, age);
+    this.callers.add(caller);
+    // It was in the kernel's hands when the drain began.
+    if (this.closing !== undefined) caller.drain(now);
   }
 
   private watch(): void {
     const now = this.now();
     for (const caller of this.callers) caller.watch(now);
-    for (const backend of this.bySlot) backend?.watch(now);
-    for (const backend of this.leaving) {
-      backend.watch(now);
-      if (backend.idle) this.leaving.delete(backend);
-    }
+    this.backends.watch(now);
   }
 
   private poolSettings(service: string): PoolProxySettings | undefined {
@@ -369,21 +354,10 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
   private stop(): void {
     clearInterval(this.watcher);
     this.unfollow();
-    this.deadlines.stop();
     for (const caller of this.callers) caller.destroy();
-    for (const backend of this.bySlot) backend?.destroy();
-    for (const backend of this.leaving) backend.destroy();
+    this.backends.destroy();
+    this.deadlines.stop();
   }
-}
-
-function wantOf(list: HeaderList): PickWant | undefined {
-  const key = list.find(Field.HASH_KEY);
-  const zone = list.find(Field.ZONE);
-  if (key < 0 && zone < 0) return undefined;
-  return {
-    ...(key < 0 ? {} : { hashKey: list.value(key) }),
-    ...(zone < 0 ? {} : { zone: list.value(zone) }),
-  };
 }
 
 function timeoutOf(list: HeaderList, at: number): number {

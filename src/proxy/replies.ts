@@ -34,10 +34,14 @@ export class Replies {
     connection.endHeaders(true);
   }
 
-  /** Answers what is no gRPC, with a short text so that a person sees what is wrong. */
+  /** Answers what is no gRPC; a short text follows, so that a person sees what is wrong. */
   notGrpc(connection: Connection, stream: number): void {
     connection.sendList(stream, this.plainHead, false);
-    connection.sendData(stream, NOT_GRPC, 0, NOT_GRPC.length, true);
+  }
+
+  /** The text from an octet on, as much as there is room for; ends the stream. @returns octets sent */
+  notGrpcText(connection: Connection, stream: number, from: number): number {
+    return connection.sendData(stream, NOT_GRPC, from, NOT_GRPC.length, true);
   }
 }
 

@@ -1,4 +1,5 @@
 /** When a call that a backend has failed is sent again: by the pool's policy, within a budget. */
+import { PROXY_LIMITS } from '../core/limits.ts';
 import type { Pool } from '../core/pool.ts';
 import type { Status } from '../grpc/status.ts';
 import type { HeaderList } from '../http2/http2.ts';
@@ -13,38 +14,41 @@ export interface RetryPolicy {
   readonly budget: number;
 }
 
-/** Retries that a pool may always make, so that a quiet one can retry at all. */
-const FLOOR = 3;
-/** Calls over which the budget is counted: it holds this many calls' worth at most. */
-const MEMORY_CALLS = 1000;
+/** A pool's budget, in retries. */
+interface Budget {
+  have: number;
+  /** When it was filled up last, ms. */
+  at: number;
+}
 
 export class Retries {
-  private readonly tokens = new Map<string, number>();
+  private readonly budgets = new WeakMap<Pool, Budget>();
   private readonly policyOf: (service: string) => RetryPolicy | undefined;
 
   constructor(policyOf: (service: string) => RetryPolicy | undefined) {
     this.policyOf = policyOf;
   }
 
-  /** Whether calls of a pool may ever be sent again by policy. */
-  has(pool: Pool): boolean {
-    return this.policyOf(pool.service) !== undefined;
-  }
-
   /** A call came: it earns its share of a retry. */
   earn(pool: Pool): void {
     const policy = this.policyOf(pool.service);
     if (policy === undefined) return;
-    const have = this.tokens.get(pool.service) ?? FLOOR;
-    this.tokens.set(pool.service, Math.min(FLOOR + policy.budget * MEMORY_CALLS, have + policy.budget));
+    const budget = this.budgets.get(pool);
+    const { retriesPerSecond, retryMemoryCalls } = PROXY_LIMITS;
+    const most = retriesPerSecond + policy.budget * retryMemoryCalls;
+    if (budget === undefined)
+      this.budgets.set(pool, { have: retriesPerSecond, at: Number.NEGATIVE_INFINITY });
+    else budget.have = Math.min(most, budget.have + policy.budget);
   }
 
   /**
    * How long to wait before the call is sent again, ms; −1: it is not.
+   *
    * @param attempts made so far
    * @param list the answer, where there is one: its backend may ask for time, or for no retry at all
+   * @param now monotonic clock, ms
    */
-  delayMs(pool: Pool, status: Status, attempts: number, list: HeaderList | undefined): number {
+  delayMs(pool: Pool, status: Status, attempts: number, list: HeaderList | undefined, now: number): number {
     const policy = this.policyOf(pool.service);
     if (policy === undefined || attempts >= policy.attempts || !policy.codes.has(status)) return -1;
     const asked = list?.find(Field.PUSHBACK) ?? -1;
@@ -55,9 +59,15 @@ export class Retries {
       if (!/^\d{1,9}$/.test(text)) return -1;
       delay = Number(text);
     }
-    const have = this.tokens.get(pool.service) ?? FLOOR;
-    if (have < 1) return -1;
-    this.tokens.set(pool.service, have - 1);
+    const budget = this.budgets.get(pool);
+    if (budget === undefined) return -1;
+    const { retriesPerSecond } = PROXY_LIMITS;
+    if (now - budget.at >= 1_000) {
+      budget.have = Math.max(budget.have, retriesPerSecond);
+      budget.at = now;
+    }
+    if (budget.have < 1) return -1;
+    budget.have--;
     return delay;
   }
 }

@@ -19,7 +19,7 @@ export class Routes {
       const slash = path.indexOf('/', 1);
       route = { path, service: slash < 0 ? path.slice(1) : path.slice(1, slash) };
       if (this.known.size >= PROXY_LIMITS.routes) this.known.clear();
-      this.known.set(path, route);
+      if (path.length <= PROXY_LIMITS.routeBytes) this.known.set(path, route);
     }
     if (list.serial > 0) list.attachment = route;
     return route;

@@ -16,4 +16,6 @@ export interface ProxyShared {
   /** Monotonic clock, ms. */
   now(): number;
   callAt(index: number): Call;
+  /** A fault of our own; the process goes on. */
+  onError(error: unknown): void;
 }

@@ -8,11 +8,10 @@ import {
   type ConnectionLimits,
   type HeaderList,
   type HeadersKind,
-  type Http2Context,
   type ResetCause,
 } from '../http2/http2.ts';
-import type { Flusher } from './flusher.ts';
-import type { SocketOwner, Sockets } from './sockets.ts';
+import type { ProxyShared } from './shared.ts';
+import type { SocketOwner } from './sockets.ts';
 
 export abstract class Transport implements ConnectionHandler, SocketOwner {
   readonly connection: Connection;
@@ -22,29 +21,28 @@ export abstract class Transport implements ConnectionHandler, SocketOwner {
   /** True once nothing can be sent or received any more. */
   gone = false;
 
-  private readonly flusher: Flusher;
-  private readonly sockets: Sockets;
+  /** True once it is to be closed: what is written before that is said, no more. */
+  protected ending = false;
+  private readonly common: ProxyShared;
   private queued = false;
   private writing = false;
+  /** FIN is behind what was written. */
+  private finished = false;
   private writeBegan = 0;
-  private ending = false;
 
   constructor(
     socket: Socket,
     role: 'client' | 'server',
-    context: Http2Context,
     limits: ConnectionLimits,
-    flusher: Flusher,
-    sockets: Sockets,
+    common: ProxyShared,
     now: number,
   ) {
     this.socket = socket;
-    this.flusher = flusher;
-    this.sockets = sockets;
+    this.common = common;
     this.lastRead = now;
-    this.connection = new Connection(role, context, this, limits);
+    this.connection = new Connection(role, common.context, this, limits);
     socket.setNoDelay(true);
-    sockets.own(socket, this);
+    common.sockets.own(socket, this);
     // What went wrong shows in `close`, which follows; without a listener an error would end the process.
     socket.on('error', error => this.broke(error));
     socket.on('close', () => this.lose());
@@ -59,24 +57,25 @@ export abstract class Transport implements ConnectionHandler, SocketOwner {
   abstract goaway(lastStreamId: number, code: number, debug: string): void;
   /** The connection is over and all its streams were told. */
   protected abstract lost(): void;
+  /** The socket says what is wrong; its end follows. */
   protected broke(_error: Error): void {}
   pong(): void {}
 
   output(): void {
-    if (this.queued || this.gone) return;
+    if (this.queued || this.gone || this.finished) return;
     this.queued = true;
-    this.flusher.add(this);
+    this.common.flusher.add(this);
   }
 
   flush(): void {
     this.queued = false;
-    if (this.writing || this.gone) return;
+    if (this.writing || this.gone || this.finished) return;
     const buffers = this.connection.take();
     const last = buffers.length - 1;
     if (last < 0) return;
     this.writing = true;
     this.writeBegan = -1;
-    if (this.sockets.send(this.socket, buffers, this)) this.sent();
+    if (this.common.sockets.send(this.socket, buffers, this)) this.sent();
   }
 
   /** What was written last is with the kernel. */
@@ -84,19 +83,32 @@ export abstract class Transport implements ConnectionHandler, SocketOwner {
     this.writing = false;
     if (this.gone) return;
     this.connection.written();
-    if (this.ending && this.connection.outputBytes === 0) this.socket.end();
-    else if (this.connection.outputBytes > 0) this.output();
+    if (this.connection.outputBytes > 0) this.output();
+    else if (this.ending) this.closeOutput();
   }
 
-  failed(_error: ConnectionError): void {
+  failed(error: ConnectionError): void {
+    if (error.fault === 'ENGINE') this.common.onError(error.cause ?? error);
     this.end();
+    // Who breaks the rules gets no more time than it takes to be told so.
+    this.closeSoon();
   }
 
-  /** Says what is still to be said, then closes. */
+  /** Says what is still to be said, however long the peer takes, then closes. */
   end(): void {
     if (this.gone || this.ending) return;
     this.ending = true;
-    if (!this.writing && this.connection.outputBytes === 0) this.socket.end();
+    if (!this.writing && this.connection.outputBytes === 0) this.closeOutput();
+  }
+
+  private closeOutput(): void {
+    if (this.finished) return;
+    this.finished = true;
+    this.socket.end();
+    this.closeSoon();
+  }
+
+  private closeSoon(): void {
     setTimeout(() => this.socket.destroy(), PROXY_LIMITS.lingerMs).unref();
   }
 
@@ -114,7 +126,7 @@ export abstract class Transport implements ConnectionHandler, SocketOwner {
   }
 
   read(buffer: Buffer, start: number, end: number): void {
-    const now = performance.now();
+    const now = this.common.now();
     this.lastRead = now;
     this.connection.receive(buffer, start, end, now);
   }

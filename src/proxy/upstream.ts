@@ -2,38 +2,44 @@
 import type { Socket } from 'node:net';
 import { HTTP2_LIMITS, PROXY_LIMITS } from '../core/limits.ts';
 import { formatTimeout, remainingMs } from '../grpc/timeout.ts';
-import { errorName, type HeaderList, HeadersKind, ResetCause } from '../http2/http2.ts';
+import {
+  errorName,
+  type HeaderList,
+  HeadersKind,
+  ResetCause,
+  STREAM_FAULTS,
+  type StreamFault,
+} from '../http2/http2.ts';
 import type { Backend } from './backend.ts';
-import type { Call, End } from './call.ts';
+import type { Call } from './call.ts';
+import type { End } from './ends.ts';
 import { Field, isOurs } from './fields.ts';
+import { Liveness } from './liveness.ts';
 import type { ProxyShared } from './shared.ts';
 import { Transport } from './transport.ts';
 
 /** A call's time is rewritten for the backend only where it was held up for longer than this, ms. */
 const TIMEOUT_GRAIN_MS = 1;
+
 /**
- * PINGs to a backend that answers no call meanwhile. A third one in five minutes is a strike at grpc-go
- * (keepalive.EnforcementPolicy), and after two strikes it closes the connection.
+ * What a stream holds is bounded by its own window, and how many streams there are by the callers' limits. A bound
+ * for the connection as a whole would let some stalled callers stall all others that share it.
  */
-const PINGS_UNANSWERED = 2;
+const LIMITS = { ...HTTP2_LIMITS, heldBytes: Number.MAX_SAFE_INTEGER };
 
 export class Upstream extends Transport implements End {
   /** True once the backend has sent its SETTINGS: it takes calls. */
   ready = false;
   private readonly backend: Backend;
   private readonly shared: ProxyShared;
+  private readonly liveness = new Liveness();
   private readonly begun: number;
-  /** It owes answers and has been silent for long: no new calls. */
-  private silent = false;
-  /** Since when it owes an answer and has said nothing, ms. */
-  private owedSince = 0;
-  private pings = 0;
-  private pinged = false;
+  private readySince = Number.NaN;
   private lastUsed: number;
   private why = 'closed its connection';
 
   constructor(socket: Socket, backend: Backend, shared: ProxyShared, now: number) {
-    super(socket, 'client', shared.context, HTTP2_LIMITS, shared.flusher, shared.sockets, now);
+    super(socket, 'client', LIMITS, shared, now);
     this.backend = backend;
     this.shared = shared;
     this.begun = this.lastUsed = now;
@@ -42,72 +48,67 @@ export class Upstream extends Transport implements End {
 
   /** Whether it takes one more call now. */
   get open(): boolean {
-    return this.ready && !this.silent && !this.gone && this.connection.canOpen;
+    return this.ready && !this.ending && !this.gone && !this.liveness.silent && this.connection.canOpen;
   }
 
-  /** Whether it may take calls again by itself. */
+  /** Whether it takes calls, or will once it is ready or has room. */
   get useful(): boolean {
-    return !this.gone && !this.connection.leaving && !this.connection.ended;
+    return !this.gone && !this.ending && !this.connection.leaving && !this.connection.ended;
+  }
+
+  get silent(): boolean {
+    return this.liveness.silent;
   }
 
   /** Gives a call a stream; only where `open`. */
   carry(call: Call): void {
     const { connection } = this;
     const now = this.shared.now();
-    if (connection.openStreams === 0) this.owedSince = now;
     const stream = connection.open();
     connection.setTag(stream, call.index);
+    this.liveness.began(now);
     this.lastUsed = now;
     call.opened(this, stream);
   }
 
   /** Looks after it; to be called each `watchMs`. */
   watch(now: number): void {
+    const { connection, backend } = this;
     if (!this.ready) {
       if (now - this.begun > PROXY_LIMITS.connectMs)
-        this.giveUp(`did not answer within ${PROXY_LIMITS.connectMs} ms`);
+        this.giveUp(`did not answer within ${PROXY_LIMITS.connectMs / 1000} s`);
       return;
     }
     if (this.stalled(now)) {
       this.giveUp(`took nothing for ${PROXY_LIMITS.stalledWriteMs / 1000} s`);
       return;
     }
-    if (this.connection.openStreams === 0) {
-      this.silent = false;
-      const idle = now - this.lastUsed > PROXY_LIMITS.upstreamIdleMs;
-      if (idle || this.connection.leaving) this.end();
-      return;
-    }
-    const spoke = this.lastRead > this.owedSince;
-    if (spoke) {
-      this.owedSince = this.lastRead;
-      this.pinged = false;
-      if (this.silent) {
-        this.silent = false;
-        this.backend.spoke(this);
-      }
-    }
-    const silence = now - this.owedSince;
-    if (silence > PROXY_LIMITS.silencePingMs && !this.pinged && this.pings < PINGS_UNANSWERED) {
-      this.pinged = true;
-      this.pings++;
-      this.connection.ping(0, this.pings);
-    }
-    if (silence > this.patience() && !this.silent) {
-      this.silent = true;
-      this.backend.fellSilent(silence);
-    }
-    if (this.silent && silence > PROXY_LIMITS.silenceEndMs) {
-      this.giveUp(`gave no sign of life for ${PROXY_LIMITS.silenceEndMs / 1000} s`);
-    }
+    if (this.ending) return;
+    this.lookForLife(now);
+    if (connection.openStreams > 0) return;
+    if (connection.leaving || backend.isClosing || now - this.lastUsed > PROXY_LIMITS.upstreamIdleMs)
+      this.end();
   }
 
-  /** Silence that says that it does not live: a PING is answered whatever the calls take, without one they may take long. */
-  private patience(): number {
-    const slow = 3 * this.backend.slowestMs;
-    return this.pinged
-      ? PROXY_LIMITS.silenceMs
-      : Math.max(PROXY_LIMITS.silenceMs, slow, PROXY_LIMITS.silenceEndMs);
+  private lookForLife(now: number): void {
+    const { connection, backend, liveness } = this;
+    const slow = Math.min(3 * backend.latencies.p99(now), PROXY_LIMITS.silenceEndMs);
+    const patience = Math.max(PROXY_LIMITS.silenceMs, slow);
+    switch (liveness.look(now, this.lastRead, connection.openStreams, patience)) {
+      case 'ask':
+        connection.ping(0, 0);
+        break;
+      case 'silent':
+        backend.fellSilent(this, now - this.lastRead);
+        break;
+      case 'spoke':
+        backend.spoke();
+        break;
+      case 'dead':
+        this.giveUp(`gave no sign of life for ${PROXY_LIMITS.silenceEndMs / 1000} s`);
+        break;
+      default:
+    }
   }
 
   private giveUp(why: string): void {
@@ -120,8 +121,8 @@ export class Upstream extends Transport implements End {
   sendHead(stream: number, call: Call, list: HeaderList, endStream: boolean): void {
     const { connection } = this;
     const now = this.shared.now();
-    const late = !Number.isNaN(call.timeoutMs) && now - call.received > TIMEOUT_GRAIN_MS;
-    if (!late && call.want === undefined && list.find(Field.RESERVED) < 0) {
+    const late = now - call.received > TIMEOUT_GRAIN_MS && list.find(Field.GRPC_TIMEOUT) >= 0;
+    if (!late && !hasOurs(list)) {
       connection.sendList(stream, list, endStream);
       return;
     }
@@ -145,7 +146,11 @@ export class Upstream extends Transport implements End {
   }
 
   sendTrailers(stream: number, list: HeaderList): void {
-    if (this.connection.isSendable(stream)) this.connection.sendList(stream, list, true);
+    const { connection } = this;
+    if (!connection.isSendable(stream)) return;
+    connection.beginHeaders(stream);
+    for (let i = 0; i < list.count; i++) if (!isOurs(list.name(i).kind)) connection.addField(list, i);
+    connection.endHeaders(true);
   }
 
   credit(stream: number, octets: number): void {
@@ -164,29 +169,35 @@ export class Upstream extends Transport implements End {
   // Handler of the connection
 
   headers(stream: number, list: HeaderList, kind: HeadersKind, endStream: boolean): void {
-    this.pings = 0;
+    this.liveness.answered();
     const call = this.callOf(stream);
     if (call === undefined || kind === HeadersKind.INFORMATIONAL) return;
-    if (kind === HeadersKind.TRAILERS) call.fromBackendTrailers(list);
-    else call.fromBackendHead(list, endStream);
+    if (kind === HeadersKind.TRAILERS) {
+      call.fromBackendTrailers(list);
+      return;
+    }
+    this.backend.latencies.add(this.lastRead - call.sentAt, this.lastRead);
+    call.fromBackendHead(list, endStream);
   }
 
   data(stream: number, buffer: Buffer, start: number, end: number, endStream: boolean): void {
-    this.pings = 0;
+    this.liveness.answered();
     const call = this.callOf(stream);
     if (call === undefined) this.connection.credit(stream, end - start);
     else call.fromBackend(buffer, start, end, endStream);
   }
 
-  reset(stream: number, code: number, cause: ResetCause): void {
-    this.callOf(stream)?.fromBackendReset(code, cause, this.reasonOf(code, cause));
+  reset(stream: number, code: number, cause: ResetCause, fault?: StreamFault): void {
+    this.callOf(stream)?.fromBackendReset(code, cause, this.reasonOf(code, cause, fault));
   }
 
   closed(stream: number): void {
     const call = this.callOf(stream);
     this.connection.setTag(stream, -1);
     call?.backendClosed();
-    this.backend.roomAgain();
+    this.lastUsed = this.lastRead;
+    if (this.backend.isClosing && this.connection.openStreams === 0) this.end();
+    else this.backend.roomAgain();
   }
 
   writable(stream: number): void {
@@ -196,6 +207,7 @@ export class Upstream extends Transport implements End {
   settings(): void {
     if (!this.ready) {
       this.ready = true;
+      this.readySince = this.lastRead;
       this.backend.connected();
     }
     this.backend.roomAgain();
@@ -203,7 +215,7 @@ export class Upstream extends Transport implements End {
 
   goaway(): void {
     // What it disowns is reset right after this and goes elsewhere; the rest of its calls may end.
-    this.backend.leaving(this);
+    this.backend.roomAgain();
   }
 
   protected override broke(error: NodeJS.ErrnoException): void {
@@ -211,7 +223,7 @@ export class Upstream extends Transport implements End {
   }
 
   protected lost(): void {
-    this.backend.lost(this, this.why);
+    this.backend.lost(this, this.shared.now() - this.readySince, this.why);
   }
 
   private callOf(stream: number): Call | undefined {
@@ -219,16 +231,24 @@ export class Upstream extends Transport implements End {
     return index < 0 ? undefined : this.shared.callAt(index);
   }
 
-  private reasonOf(code: number, cause: ResetCause): string {
+  /** In words that follow the backend's name. */
+  private reasonOf(code: number, cause: ResetCause, fault: StreamFault | undefined): string {
     switch (cause) {
-      case ResetCause.CONNECTION:
-        return this.why;
+      case ResetCause.CONNECTION: {
+        const { failure } = this.connection;
+        return failure === undefined ? this.why : `broke the rules of HTTP/2: ${failure.message}`;
+      }
       case ResetCause.GOAWAY:
         return 'is leaving (GOAWAY)';
       case ResetCause.FAULT:
-        return `broke the protocol (${errorName(code)})`;
+        return `broke the rules of HTTP/2: ${fault === undefined ? errorName(code) : STREAM_FAULTS[fault].text}`;
       default:
         return `reset the call (${errorName(code)})`;
     }
   }
+}
+
+/** Whether there is anything that is for this hop alone. */
+function hasOurs(list: HeaderList): boolean {
+  return list.find(Field.RESERVED) >= 0 || list.find(Field.HASH_KEY) >= 0 || list.find(Field.ZONE) >= 0;
 }
