@@ -12,13 +12,19 @@ export interface CheckOptions {
   readonly output: OutputFormat;
 }
 
+const WHY_NOT: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'it is a folder; expected a YAML file',
+  EACCES: 'its permissions do not let this user read it',
+};
+
 /** Reads a configuration file. `-` is standard input. */
 export function readConfigFile(file: string): string {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'there is no such file' : (error as Error).message;
+    const why = WHY_NOT[code ?? ''] ?? (error as Error).message;
     throw new CliError(`cannot read ${clean(file)}: ${why}`, Exit.USAGE, { cause: error });
   }
 }

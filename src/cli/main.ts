@@ -5,7 +5,8 @@ import { run } from './run.ts';
 // `heapmesh servers | head`: a reader that has seen enough is no error of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  process.stderr.write(`error: cannot write the output: ${error.message}\n`);
+  process.exit(1);
 });
 
 // A balancer goes on where whoever read its log is gone.

@@ -1,9 +1,10 @@
 /** A full-screen view on a terminal: the alternate screen, redrawn in place, put back in any case. */
 import type { Io } from './cli.ts';
 
-// xterm control sequences (ctlseqs): alternate screen, cursor, erase.
-const ENTER = '\x1b[?1049h\x1b[?25l';
-const LEAVE = '\x1b[?25h\x1b[?1049l';
+// xterm control sequences (ctlseqs): alternate screen, cursor, wrapping of lines, erase. A line that is too
+// long is cut at the edge: wrapped, it would push the first line out of the screen.
+const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l';
+const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
 const HOME = '\x1b[H';
 const ERASE_LINE_END = '\x1b[K';
 const ERASE_BELOW = '\x1b[J';
@@ -46,6 +47,13 @@ export function openScreen(
   io.stdout.on('resize', onResize);
   io.stdout.write(ENTER);
   let open = true;
+  // A crash in the middle: what it says on stderr must be seen, and the shell find its terminal as it was.
+  const onExit = () => {
+    if (open) io.stdout.write(LEAVE);
+    open = false;
+  };
+  process.once('exit', onExit);
+  process.once('uncaughtExceptionMonitor', onExit);
   return {
     get columns() {
       // A terminal that was never given a size says 0.
@@ -63,6 +71,8 @@ export function openScreen(
     close() {
       if (!open) return;
       open = false;
+      process.off('exit', onExit);
+      process.off('uncaughtExceptionMonitor', onExit);
       io.stdout.write(LEAVE);
       io.stdout.off('resize', onResize);
       if (hasKeys) {

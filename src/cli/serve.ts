@@ -6,8 +6,9 @@ import { renderProblem } from '../config/problem.ts';
 import { watchConfig } from '../config/watch.ts';
 import { createLogger, type Logger } from '../telemetry/telemetry.ts';
 import { printProblems, printWarnings, readConfigFile } from './check-config.ts';
-import { CliError, Exit, type Io, QuietExit } from './cli.ts';
+import { Exit, type Io, QuietExit } from './cli.ts';
 import { compose } from './compose.ts';
+import { explainListenError } from './listen-error.ts';
 import { type OutputFormat, printJson } from './options.ts';
 import { paintFor, plain } from './render/style.ts';
 import type { Running } from './running.ts';
@@ -75,17 +76,7 @@ async function start(config: Config, logger: Logger): Promise<Running> {
   try {
     return await compose(config, { logger });
   } catch (error) {
-    const { code, syscall, address, port } = error as NodeJS.ErrnoException & {
-      address?: string;
-      port?: number;
-    };
-    if (syscall !== 'listen' && syscall !== 'bind' && code !== 'EADDRINUSE') throw error;
-    const where = address === undefined ? '' : ` on ${address}:${port}`;
-    const why =
-      code === 'EADDRINUSE'
-        ? 'another program listens there; end it, or choose another address with --proxy, --control or --admin'
-        : (error as Error).message;
-    throw new CliError(`cannot listen${where}: ${why}`, Exit.FAILURE, { cause: error });
+    throw explainListenError(error);
   }
 }
 

@@ -99,9 +99,12 @@ export function stateStyle(state: ServerView['state']): Style {
   }
 }
 
+/** `server-9` before `server-10`. */
+const IN_ORDER = new Intl.Collator('en', { numeric: true });
+
 /** In the order of picks: those in a heap by score, then the others by state and id. */
 export function byScore(a: ServerView, b: ServerView): number {
   if (isPickable(a) !== isPickable(b)) return isPickable(a) ? -1 : 1;
   if (isPickable(a) && a.score !== b.score) return a.score - b.score;
-  return a.state === b.state ? a.id.localeCompare(b.id) : a.state.localeCompare(b.state);
+  return a.state === b.state ? IN_ORDER.compare(a.id, b.id) : a.state.localeCompare(b.state);
 }

@@ -3,10 +3,11 @@ import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { after, before, test } from 'node:test';
 import { heapmesh } from './harness.ts';
 import { KINDS_PROTO, type KindsServer, PROTO_FOLDER, startKinds } from './kinds-server.ts';
+import { command } from './process.ts';
 
 let v1: KindsServer;
 let v1alpha: KindsServer;
@@ -136,7 +137,7 @@ test('a status other than OK is exit 1, and its message cannot move the cursor',
   const ran = await heapmesh(['call', `${SERVICE}/Fail`, '--address', v1.address]);
   assert.equal(ran.code, 1);
   assert.equal(ran.stdout, '');
-  assert.match(ran.stderr, /^FAILED_PRECONDITION: not\ufffd\[2J today in /m);
+  assert.match(ran.stderr, /^FAILED_PRECONDITION in [\d.]+ ms: not\ufffd\[2J today$/m);
 });
 
 test('a deadline ends a call', async () => {
@@ -185,4 +186,16 @@ test('a server without reflection, without the service, without anything', async
   const { port } = server.address() as { port: number };
   const stranger = await heapmesh(['call', `${SERVICE}/Unary`, '--address', `127.0.0.1:${port}`]);
   assert.equal(stranger.code, 1);
+});
+
+test('types from a file by a relative path: nothing but the answer, and of a lost address what is known', async () => {
+  const file = relative(process.cwd(), KINDS_PROTO);
+  // A process of its own: warnings of Node and of libraries go past the command's streams.
+  const proto = ['--proto', file, '-I', PROTO_FOLDER];
+  const ran = await command(['call', `${SERVICE}/Unary`, '--address', mute.address, '-d', '{}', ...proto]);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(ran.stderr, /^127\.0\.0\.1:\d+: it was given with --address\nOK in [\d.]+ ms\n$/);
+  const lost = await command(['call', `${SERVICE}/Unary`, '--address', '127.0.0.1:1', ...proto]);
+  assert.equal(lost.code, 1);
+  assert.match(lost.stderr, /\nUNAVAILABLE in [\d.]+ ms: .*connect ECONNREFUSED 127\.0\.0\.1:1\.?\n$/);
 });

@@ -54,21 +54,36 @@ test('why a pick went where it went', () => {
     terms: {},
   });
   const heap = { zone: '', arity: 4, nodes: [node('a', 0.1), node('b', 0.3), node('c', 0.2)] };
-  assert.equal(explainPick('a', heap, {}), 'score 0.1, the lowest; next is c with 0.2');
-  assert.equal(explainPick('a', heap, { excluded: ['c'] }), 'score 0.1, the lowest; next is b with 0.3');
-  assert.equal(explainPick('c', heap, { excluded: ['a'] }), 'score 0.2, the lowest; next is b with 0.3');
-  assert.match(explainPick('b', heap, {}), /score 0\.3; a with 0\.1 stood before it when the heap was read/);
+  assert.equal(explainPick('a', heap, {}), 'score 100.0 ms, the lowest; next is c with 200.0 ms');
+  assert.equal(
+    explainPick('a', heap, { excluded: ['c'] }),
+    'score 100.0 ms, the lowest; next is b with 300.0 ms',
+  );
+  assert.equal(
+    explainPick('c', heap, { excluded: ['a'] }),
+    'score 200.0 ms, the lowest; next is b with 300.0 ms',
+  );
+  assert.match(
+    explainPick('b', heap, {}),
+    /score 300\.0 ms; a with 100\.0 ms stood before it when the heap was read/,
+  );
   assert.match(explainPick('z', heap, {}), /not in the heap/);
   assert.match(explainPick('z', undefined, {}), /not in the heap/);
   assert.equal(explainPick('a', heap, { hashKey: 'k' }), "its hash key is 'k'");
   // A newcomer goes before others whatever its score.
   const late = { ...heap, nodes: [node('n', 9, true), node('a', 0.1)] };
-  assert.equal(explainPick('a', late, {}), 'score 0.1; n with 9 stood before it when the heap was read');
+  assert.equal(
+    explainPick('a', late, {}),
+    'score 100.0 ms; n with 9.00 s stood before it when the heap was read',
+  );
   const joined = { ...heap, nodes: [node('n', -1, true), ...heap.nodes] };
   assert.match(explainPick('n', joined, {}), /a newcomer stands at the root by rule/);
   const tied = { ...heap, nodes: [node('a', 0.1), node('b', 0.1)] };
-  assert.equal(explainPick('a', tied, {}), 'score 0.1, picked longer ago than b with 0.1');
-  assert.equal(explainPick('a', { ...heap, nodes: [node('a', 1)] }, {}), 'score 1, the only one in the heap');
+  assert.equal(explainPick('a', tied, {}), 'score 100.0 ms, picked longer ago than b with 100.0 ms');
+  assert.equal(
+    explainPick('a', { ...heap, nodes: [node('a', 1)] }, {}),
+    'score 1.00 s, the only one in the heap',
+  );
 });
 
 test('field violations from status details; broken details are none', () => {

@@ -6,11 +6,12 @@ import { createInterface } from 'node:readline';
 import { ROOT } from '../../scripts/lib/project.ts';
 import type { Ran } from './harness.ts';
 
-const MAIN = join(ROOT, 'src/cli/main.ts');
+/** The command's source. */
+export const MAIN = join(ROOT, 'src/cli/main.ts');
 
 export function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
   return spawn(process.execPath, ['--conditions=heapmesh-source', MAIN, ...args], {
-    env: { ...process.env, NODE_NO_WARNINGS: '1', ...env },
+    env: { ...process.env, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
 }

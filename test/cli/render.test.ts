@@ -7,6 +7,7 @@ import { renderServers } from '../../src/cli/commands/servers.ts';
 import { renderBar } from '../../src/cli/render/bar.ts';
 import { formatAge, formatLatency, formatNumber } from '../../src/cli/render/format.ts';
 import { renderHeap } from '../../src/cli/render/heap.ts';
+import { explainScore, formatScore } from '../../src/cli/render/score.ts';
 import { clean, coloured, paintFor, plain } from '../../src/cli/render/style.ts';
 import { renderTable } from '../../src/cli/render/table.ts';
 import { renderTop } from '../../src/cli/render/top.ts';
@@ -161,29 +162,48 @@ test('a heap with its reasons', () => {
     serverId,
     score,
     newcomer,
-    terms: { own: 2, capacity: 140.2 },
+    terms: { own: 2, others: 1, capacity: 140.2 },
   });
   const heap = {
     arity: 4,
     zone: 'z1',
-    nodes: [node('new', -1, true), node('a', 0.0214), node('b\x1b', 0.5)],
+    nodes: [node('new', 0.025, true), node('a', 0.0214), node('b\x1b', 0.5)],
   };
   const drawing = {
     service: 'echo.v1.EchoService',
     heap,
     outside: ['1 standby', '2 ejected'],
     otherZones: ['z2'],
+    allAtCap: false,
   };
   assert.deepEqual(renderHeap(drawing, plain).split('\n'), [
     'echo.v1.EchoService  3 servers, arity 4, zone z1',
-    'new  -1  newcomer: at the root by rule  own 2, capacity 140',
-    '├─ a  0.0214  own 2, capacity 140',
-    '└─ b\ufffd  0.5  own 2, capacity 140',
+    "new  25.0 ms  newcomer: at the root by rule  (2 own + 1.0 others' + 2) / 140 calls/s",
+    "├─ a  21.4 ms  (2 own + 1.0 others' + 2) / 140 calls/s",
+    "└─ b\ufffd  500.0 ms  (2 own + 1.0 others' + 2) / 140 calls/s",
     'outside the heap: 1 standby, 2 ejected',
     'heaps of other zones: z2 (--zone NAME)',
   ]);
-  const empty = { service: '*', heap: { arity: 0, zone: '', nodes: [] }, outside: [], otherZones: [] };
+  const none = { arity: 0, zone: '', nodes: [] };
+  const empty = { service: '*', heap: none, outside: [], otherZones: [], allAtCap: false };
   assert.match(renderHeap(empty, plain), /empty: no server of this pool is warming or active/);
+  const full = { ...empty, outside: ['2 at their cap'], allAtCap: true };
+  assert.match(
+    renderHeap(full, plain),
+    /empty: no server of this pool has room below its cap\noutside the heap: 2 at their cap/,
+  );
+});
+
+test('a score as a sum that can be checked', () => {
+  const terms = { own: 3, relayed: 3, leased: 0, others: 1.25, capacity: 140.2, stale: 1, failure: 0 };
+  assert.equal(explainScore(terms), "(3 own + 1.3 others' + 2) / 140 calls/s");
+  const worse = { ...terms, stale: 1.5, failure: 0.2, penalty_seconds: 0.04, report_age_seconds: 2.1 };
+  assert.equal(
+    explainScore(worse),
+    "(3 own + 1.3 others' + 2) / 140 calls/s × 1.5 stale + 40.0 ms for 20% failed, report 2.1s old",
+  );
+  assert.equal(explainScore({ 'odd\x1b': 2, capacity: 140.2 }), 'odd\ufffd 2, capacity 140');
+  assert.equal(formatScore(Number.POSITIVE_INFINITY), 'inf');
 });
 
 test('top: in the order of picks, what fits, old figures marked', () => {
@@ -199,18 +219,21 @@ test('top: in the order of picks, what fits, old figures marked', () => {
   assert.deepEqual(lines(renderTop(view, screen)), [
     'heapmesh 127.0.0.1:4701  all services  5 servers  1 standby, 3 active, 1 ejected  15 in flight',
     '',
-    'SERVER  ADDRESS         STATE    UTILIZATION            IN FLIGHT   SCORE  ~RPS  FAILED  REPORT',
-    'fast    10.0.0.1:50054  ACTIVE   ████████          50%          3  0.0214   100       -    0.4s',
-    'quiet   10.0.0.1:50055  ACTIVE   ················    -          3  0.0214     -       -       -',
-    'slow    10.0.0.1:50054  ACTIVE   ███████████████+ 120%          3     0.9   100     10%    9.0s',
-    'gone    10.0.0.1:50054  EJECTED  ████████          50%          3       -   100       -    0.4s',
-    'spare   10.0.0.1:50055  STANDBY  ████████          50%          3       -   100       -    0.4s',
+    'SERVER  ADDRESS         STATE    UTILIZATION            IN FLIGHT     SCORE  ~RPS  FAILED  REPORT',
+    'fast    10.0.0.1:50054  ACTIVE   ████████          50%          3   21.4 ms   100       -    0.4s',
+    'quiet   10.0.0.1:50055  ACTIVE   ················    -          3   21.4 ms     -       -       -',
+    'slow    10.0.0.1:50054  ACTIVE   ███████████████+ 120%          3  900.0 ms   100     10%    9.0s',
+    'gone    10.0.0.1:50054  EJECTED  ████████          50%          3         -   100       -    0.4s',
+    'spare   10.0.0.1:50055  STANDBY  ████████          50%          3         -   100       -    0.4s',
   ]);
   const small = lines(renderTop({ ...view, trouble: 'no balancer' }, { ...screen, columns: 90, rows: 7 }));
   assert.equal(small.length, 7);
-  assert.equal(small[1], 'no balancer');
+  assert.equal(small[1], 'The figures below are old: no balancer');
   assert.match(small.at(-1) ?? '', /… 3 more/);
   for (const line of small.slice(3)) assert.ok([...line].length <= 90, line);
+  const narrow = lines(renderTop(view, { ...screen, columns: 80 })).slice(2);
+  assert.equal(narrow[1], 'fast    ACTIVE   ███     50%          3   21.4 ms   100       -    0.4s');
+  for (const line of narrow) assert.ok([...line].length <= 80, line);
   assert.match(renderTop({ ...view, servers: [] }, screen), /No server yet/);
 });
 
@@ -232,9 +255,9 @@ test('the list of servers', () => {
     server('b', { state: 'DRAINING', sources: ['operator', 'stream'] }),
   ];
   assert.deepEqual(lines(renderServers(views, now, plain)), [
-    'SERVER  ADDRESS         SERVICES             STATE     WEIGHT  ZONE  UTIL  IN FLIGHT   SCORE  SOURCES          SINCE  CAUSE',
-    'a       10.0.0.1:50051  echo.v1.EchoService  ACTIVE       0.5  z1     50%          3  0.0214  config             60s  proved itself',
-    'b       10.0.0.1:50051  echo.v1.EchoService  DRAINING       1  -      50%          3       -  operator,stream    60s  proved itself',
+    'SERVER  ADDRESS         SERVICES             STATE     WEIGHT  ZONE  UTIL  IN FLIGHT    SCORE  SOURCES          SINCE  CAUSE',
+    'a       10.0.0.1:50051  echo.v1.EchoService  ACTIVE       0.5  z1     50%          3  21.4 ms  config             60s  proved itself',
+    'b       10.0.0.1:50051  echo.v1.EchoService  DRAINING       1  -      50%          3        -  operator,stream    60s  proved itself',
   ]);
 });
 

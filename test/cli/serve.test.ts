@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { heapmesh } from './harness.ts';
-import { command, serve } from './process.ts';
+import { command, MAIN, serve } from './process.ts';
 
 const idsOf = async (control: string): Promise<string[]> => {
   const { stdout, stderr } = await heapmesh(['servers', '--control', control, '-o', 'json']);
@@ -92,5 +94,45 @@ test('serve: takes over a changed file and SIGHUP, keeps what it has where the f
     await served.logged(/SIGHUP.*configuration read: nothing to take over/);
   } finally {
     assert.equal(await served.stop(), 0);
+  }
+});
+
+test('serve and demo: an address that cannot be had is said in one line', async () => {
+  const free = ['--proxy', '127.0.0.1:0', '--admin', '127.0.0.1:0'];
+  const name = await command(['serve', ...free, '--insecure', '--control', 'no-such-host.invalid:0']);
+  assert.equal(name.code, 1);
+  assert.match(name.stderr, /^error: cannot listen on no-such-host\.invalid: no (address|name server) .*\n$/);
+  const foreign = await command(['serve', ...free, '--insecure', '--control', '192.0.2.1:0']);
+  assert.equal(foreign.code, 1);
+  assert.match(
+    foreign.stderr,
+    /^error: cannot listen on 192\.0\.2\.1:?\d*: this machine does not have .*\n$/,
+  );
+  const taken = await serve();
+  try {
+    const demo = await command(['demo', '--plain', '--control', taken.control]);
+    assert.equal(demo.code, 1);
+    assert.match(
+      demo.stderr,
+      /^error: cannot listen on 127\.0\.0\.1:\d+: another program listens there.*\n$/,
+    );
+  } finally {
+    assert.equal(await taken.stop(), 0);
+  }
+});
+
+test('output that cannot be written is said in one line', { skip: !existsSync('/dev/full') }, async () => {
+  const full = openSync('/dev/full', 'w');
+  try {
+    const child = spawn(process.execPath, ['--conditions=heapmesh-source', MAIN, 'version'], {
+      stdio: ['ignore', full, 'pipe'],
+    });
+    let stderr = '';
+    child.stderr?.on('data', chunk => (stderr += chunk));
+    const [code] = await once(child, 'close');
+    assert.equal(code, 1);
+    assert.match(stderr, /^error: cannot write the output: ENOSPC.*\n$/);
+  } finally {
+    closeSync(full);
   }
 });

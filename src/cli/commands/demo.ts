@@ -9,7 +9,7 @@ export const register: Register = (program, io) => {
     .command('demo')
     .summary('show a balancer, servers and callers at work')
     .description(
-      'Starts a balancer, three servers as processes of their own (one of them four times slower), a standby, and callers that reach them by the heapmesh:// target, or through the proxy. Shows the heap, the servers and the latencies live. With --seconds it ends by itself: half of the time by the heap, half by round robin over the same servers, and a table of both.',
+      'Starts a balancer, three servers as processes of their own (one of them four times slower), a standby, and callers that reach them by the heapmesh:// target, or through the proxy. Shows the heap, the servers and the latencies live. Calls are repeated after UNAVAILABLE, at most twice. With --seconds it ends by itself: half of the time by the heap, half by round robin over the same servers, and a table of both.',
     )
     .addOption(new Option('--rate <calls>', 'calls a second').default(280).argParser(readCount(1, 5_000)))
     .option('--seconds <n>', 'end after this many seconds, with a summary', readCount(4, 86_400))

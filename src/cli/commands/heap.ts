@@ -70,6 +70,11 @@ async function drawingOf(
   const members = servers.filter(({ services }) => services.includes(service) || services.includes('*'));
   const zones = new Set(members.filter(isPickable).map(server => server.zone));
   zones.delete(heap.zone);
+  // At the cap of its warm-up, or at its max_concurrency, a server stands aside until calls end.
+  const inHeap = new Set(heap.nodes.map(node => node.serverId));
+  const atCap = members.filter(
+    server => isPickable(server) && server.zone === heap.zone && !inHeap.has(server.id),
+  ).length;
   const outside = STATES.filter(state => state !== 'ACTIVE' && state !== 'WARMING')
     .map(state => ({ state, count: members.filter(server => server.state === state).length }))
     .filter(({ count }) => count > 0)
@@ -78,7 +83,8 @@ async function drawingOf(
     service,
     heap,
     otherZones: [...zones].map(zone => (zone === '' ? "''" : zone)).sort(),
-    outside,
+    outside: atCap === 0 ? outside : [`${atCap} at their cap`, ...outside],
+    allAtCap: heap.nodes.length === 0 && atCap > 0,
     ...(options.depth === undefined ? {} : { depth: options.depth }),
   };
 }

@@ -7,7 +7,8 @@ import type { Io, Register } from '../cli.ts';
 import type { Control, ControlOptions } from '../control.ts';
 import { addControlOptions, type OutputFormat, outputOption, printJson, readCount } from '../options.ts';
 import { renderBar } from '../render/bar.ts';
-import { formatNumber, formatPercent, plural } from '../render/format.ts';
+import { formatPercent, plural } from '../render/format.ts';
+import { formatScore } from '../render/score.ts';
 import { clean, type Paint, paintFor } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
 import { stateName } from '../server-view.ts';
@@ -123,7 +124,7 @@ function print(io: Io, service: string, picks: readonly PickServerResponse[], op
   const [first] = picks;
   if (options.count === 1 && first?.server !== undefined) {
     const { id, address, score, state } = first.server;
-    const about = `${stateName(state).toLowerCase()}, score ${formatNumber(score)}, by instance ${clean(first.instanceId)}`;
+    const about = `${stateName(state).toLowerCase()}, score ${formatScore(score)}, by instance ${clean(first.instanceId)}`;
     io.stdout.write(`${paint('bold', clean(id))}  ${clean(address)}  ${paint('dim', about)}\n`);
     return;
   }

@@ -16,6 +16,7 @@ import {
   readCount,
 } from '../options.ts';
 import { formatAge, formatNumber, formatPercent } from '../render/format.ts';
+import { formatScore } from '../render/score.ts';
 import { type Paint, paintFor } from '../render/style.ts';
 import { type Column, renderTable } from '../render/table.ts';
 import {
@@ -62,7 +63,7 @@ export function renderServers(
     view.zone === '' ? '-' : view.zone,
     formatPercent(view.utilization),
     String(view.inFlight),
-    isPickable(view) ? formatNumber(view.score) : '-',
+    isPickable(view) ? formatScore(view.score) : '-',
     view.sources.join(','),
     view.stateTime === null ? '-' : formatAge(now - Date.parse(view.stateTime)),
     view.cause,

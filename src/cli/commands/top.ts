@@ -81,7 +81,7 @@ async function showLive(io: Io, control: Control, service: string, intervalMs: n
         view = { address: control.address, service, servers: await listServers(control, service) };
       } catch (error) {
         if (!(error instanceof CliError)) throw error;
-        view = { ...view, trouble: `${error.message}; the figures below are old` };
+        view = { ...view, trouble: error.message };
       }
     }
   } finally {

@@ -13,6 +13,18 @@ const REPORT_EVERY_MS = 200;
 /** Calls that may be open at once; beyond it a call counts as failed, since a demo must not take all memory. */
 const MOST_OPEN = 5_000;
 
+/** The method may be repeated; the proxy does it by its pool's `retry`. */
+const RETRY = {
+  name: [{ service: 'echo.v1.EchoService' }],
+  retryPolicy: {
+    maxAttempts: 3,
+    initialBackoff: '0.02s',
+    maxBackoff: '0.2s',
+    backoffMultiplier: 2,
+    retryableStatusCodes: ['UNAVAILABLE'],
+  },
+};
+
 registerHeapmesh(grpc);
 
 let client: grpc.Client | undefined;
@@ -31,7 +43,10 @@ function connect(route: Route): void {
   client?.close();
   const credentials = grpc.credentials.createInsecure();
   if (route.via === 'lookaside') {
-    client = new grpc.Client(`heapmesh://${route.balancer}/echo.v1.EchoService`, credentials);
+    const config = JSON.stringify({ methodConfig: [RETRY] });
+    client = new grpc.Client(`heapmesh://${route.balancer}/echo.v1.EchoService`, credentials, {
+      'grpc.service_config': config,
+    });
     return;
   }
   if (route.via === 'proxy') {
@@ -39,7 +54,7 @@ function connect(route: Route): void {
     return;
   }
   const addresses = route.addresses.join(',');
-  const config = JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] });
+  const config = JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }], methodConfig: [RETRY] });
   client = new grpc.Client(`ipv4:${addresses}`, credentials, { 'grpc.service_config': config });
 }
 

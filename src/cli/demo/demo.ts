@@ -5,14 +5,14 @@ import type { RegistryEvent } from '../../core/events.ts';
 import { createLogger } from '../../telemetry/telemetry.ts';
 import type { Io } from '../cli.ts';
 import { type Balancer, compose } from '../compose.ts';
+import { explainListenError } from '../listen-error.ts';
 import { type OutputFormat, printJson } from '../options.ts';
-import { formatLatency } from '../render/format.ts';
 import { clean, paintFor } from '../render/style.ts';
 import { openScreen } from '../screen.ts';
 import type { Route } from './messages.ts';
 import { DemoBackend, DemoCallers } from './processes.ts';
 import { type Figures, Tally } from './tally.ts';
-import { renderDemo, renderSummary } from './view.ts';
+import { latency, renderDemo, renderSummary } from './view.ts';
 
 const SERVICE = 'echo.v1.EchoService';
 const RECENT_MS = 5_000;
@@ -27,6 +27,11 @@ const SERVERS = [
   { id: 'standby', serviceMs: 20, standby: true },
 ] as const;
 const SLOTS = 4;
+/**
+ * Echo may be repeated, so that callers, or the proxy for them, try UNAVAILABLE again elsewhere: what was in
+ * flight on a server that is killed is lost there, and served by another.
+ */
+const POOLS = `pools: [{ service: '*', retry: { codes: [UNAVAILABLE], attempts: 3 } }]`;
 /** Time that the callers' connections get before a phase is counted, ms. */
 const SETTLE_MS = 1_500;
 
@@ -82,7 +87,13 @@ class Demo {
   async start(): Promise<void> {
     const balancer = await this.startBalancer();
     this.balancer = balancer;
-    balancer.mesh.registry.onEvent(event => this.note(describe(event)));
+    // One registration can make two events, of state and of address, with one cause.
+    let last = '';
+    balancer.mesh.registry.onEvent(event => {
+      const text = describe(event);
+      if (text !== last) this.note(text);
+      last = text;
+    });
     for (const { id, serviceMs, standby } of SERVERS) {
       const settings = { id, balancer: balancer.addresses.control, serviceMs, slots: SLOTS, standby };
       this.backends.push(new DemoBackend(settings, (name, signal) => this.ended(name, signal)));
@@ -101,8 +112,14 @@ class Demo {
     const timer =
       join === undefined ? undefined : setTimeout(() => this.activate('asked for by --join'), join);
     try {
-      if (this.flags.seconds === undefined) await left.gone;
-      else await Promise.race([this.compare(this.flags.seconds, left.close), left.gone]);
+      const leaving = left.gone.then(() => 'left' as const);
+      const { seconds } = this.flags;
+      const how = await (seconds === undefined
+        ? leaving
+        : Promise.race([this.compare(seconds, left.close), leaving]));
+      left.close();
+      // The view is gone from the screen with its figures.
+      if (how === 'left' && this.flags.output !== 'json') this.io.stdout.write(`${this.totals()}\n`);
     } finally {
       clearTimeout(timer);
       left.close();
@@ -125,7 +142,7 @@ class Demo {
   private async startBalancer(): Promise<Balancer> {
     const begin = (control: string): Promise<Balancer> => {
       const flags = { control, admin: '127.0.0.1:0', proxy: '127.0.0.1:0' };
-      const { config } = loadConfig('', { file: 'demo', hostname: `demo-${hostname()}`, flags });
+      const { config } = loadConfig(POOLS, { file: 'demo', hostname: `demo-${hostname()}`, flags });
       const logger = createLogger({
         level: 'error',
         instance: 'demo',
@@ -134,7 +151,11 @@ class Demo {
       });
       return compose(config, { logger });
     };
-    if (this.flags.control !== undefined) return begin(this.flags.control);
+    if (this.flags.control !== undefined) {
+      return begin(this.flags.control).catch((error: unknown) => {
+        throw explainListenError(error);
+      });
+    }
     try {
       return await begin(DEFAULT_CONTROL);
     } catch {
@@ -217,15 +238,19 @@ class Demo {
     };
   }
 
+  private totals(): string {
+    const { served, failed, p50, p99 } = this.total.figures();
+    return `${served} calls served, ${failed} failed, p50 ${latency(p50)}, p99 ${latency(p99)}`;
+  }
+
   private line(): string {
     const { recent, servers, recentS } = this.view();
     const shares = servers.map(server => {
       const calls = recent.byServer.get(server.id) ?? 0;
       return `${server.id} ${server.state.toLowerCase()} ${(calls / Math.max(1, recentS)).toFixed(0)}/s`;
     });
-    const p = (ms: number): string => (Number.isNaN(ms) ? '-' : formatLatency(ms));
     const seconds = ((performance.now() - this.begun) / 1000).toFixed(0).padStart(3);
-    return `${seconds} s  ${shares.join('  ')}  p50 ${p(recent.p50)}  p99 ${p(recent.p99)}  failed ${recent.failed}`;
+    return `${seconds} s  ${shares.join('  ')}  p50 ${latency(recent.p50)}  p99 ${latency(recent.p99)}  failed ${recent.failed}`;
   }
 
   private view(): Parameters<typeof renderDemo>[0] {
@@ -254,9 +279,7 @@ class Demo {
         id: mesh.idOf(slot),
         score,
         newcomer,
-        own: terms.own ?? 0,
-        others: terms.others ?? 0,
-        capacity: terms.capacity ?? 0,
+        terms,
       })),
       servers: servers.toSorted((a, b) => a.id.localeCompare(b.id)),
       recent: this.recent.figures(),

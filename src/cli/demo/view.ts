@@ -2,6 +2,7 @@
 import type { ServerState } from '../../core/core.ts';
 import { renderBar } from '../render/bar.ts';
 import { formatLatency, formatNumber, formatPercent } from '../render/format.ts';
+import { explainScore, formatScore } from '../render/score.ts';
 import { clean, type Paint } from '../render/style.ts';
 import { type Cell, type Column, renderTable } from '../render/table.ts';
 import { renderTree } from '../render/tree.ts';
@@ -22,9 +23,7 @@ export interface DemoNode {
   readonly id: string;
   readonly score: number;
   readonly newcomer: boolean;
-  readonly own: number;
-  readonly others: number;
-  readonly capacity: number;
+  readonly terms: Readonly<Record<string, number>>;
 }
 
 export interface DemoView {
@@ -62,8 +61,8 @@ export function renderDemo(view: DemoView, paint: Paint, columns: number): strin
     paint('bold', head),
     paint('dim', 'q quit   a activate the standby   k kill a server   r start it again   + - rate'),
     '',
-    paint('bold', 'Heap of echo.v1.EchoService: the next call goes to its root'),
-    ...renderTree(view.nodes.length, view.arity, index => nodeLabel(view.nodes[index] as DemoNode, paint)),
+    `${paint('bold', 'Heap of echo.v1.EchoService')}  the root takes the next call; score = expected wait = calls in flight / capacity`,
+    ...heapLines(view, paint),
     '',
     renderTable(
       SERVERS,
@@ -81,14 +80,28 @@ export function renderDemo(view: DemoView, paint: Paint, columns: number): strin
   return lines.join('\n');
 }
 
+function heapLines(view: DemoView, paint: Paint): string[] {
+  if (view.nodes.length > 0) {
+    return renderTree(view.nodes.length, view.arity, index =>
+      nodeLabel(view.nodes[index] as DemoNode, paint),
+    );
+  }
+  const some = view.servers.some(({ score }) => score !== null);
+  return [
+    paint(
+      'dim',
+      some
+        ? 'empty: every server is at the cap of its warm-up; the one with the lowest score takes the next call'
+        : 'empty: no server takes calls',
+    ),
+  ];
+}
+
 function nodeLabel(node: DemoNode, paint: Paint): string {
   const why = node.newcomer
     ? paint('cyan', 'newcomer: root until its first served call')
-    : paint(
-        'dim',
-        `(${node.own} own + ${node.others.toFixed(1)} others' + 2) / ${formatNumber(node.capacity)} calls/s`,
-      );
-  return `${clean(node.id)}  ${formatLatency(node.score * 1000)}  ${why}`;
+    : paint('dim', explainScore(node.terms));
+  return `${clean(node.id)}  ${formatScore(node.score)}  ${why}`;
 }
 
 function serverCells(server: DemoServer, view: DemoView, paint: Paint): Cell[] {
@@ -104,7 +117,7 @@ function serverCells(server: DemoServer, view: DemoView, paint: Paint): Cell[] {
     bar(server.utilization),
     formatPercent(server.utilization),
     String(server.inFlight),
-    server.score === null ? '-' : formatLatency(server.score * 1000),
+    server.score === null ? '-' : formatScore(server.score),
     view.recentS > 0 ? (calls / view.recentS).toFixed(0) : '-',
     `${'▪'.repeat(Math.round(share * 20))} ${formatPercent(share)}`,
   ];
@@ -116,7 +129,8 @@ function failures(figures: Figures, paint: Paint): string {
   return paint('red', `${figures.failed} failed (${names})`);
 }
 
-function latency(ms: number): string {
+/** Not a number: there were no calls. */
+export function latency(ms: number): string {
   return Number.isNaN(ms) ? '-' : formatLatency(ms);
 }
 

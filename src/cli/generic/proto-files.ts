@@ -1,7 +1,7 @@
 /** Types from `.proto` files. */
 
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { FileDescriptorProto } from '@bufbuild/protobuf/wkt';
 import { loadSync } from '@grpc/proto-loader';
 import { CliError, Exit } from '../cli.ts';
@@ -14,16 +14,17 @@ import { decodeFile } from './types.ts';
  * @throws CliError with the place of a mistake.
  */
 export function readProtoFiles(files: readonly string[], folders: readonly string[]): FileDescriptorProto[] {
-  for (const file of files) {
-    // The loader would warn on stderr and go on.
+  // The loader looks for a relative path in the folders alone, and where it is not there warns on stderr.
+  const found = files.map(file => {
     const places = [file, ...folders.map(folder => join(folder, file))];
-    if (places.some(place => existsSync(place))) continue;
+    const place = places.find(each => existsSync(each));
+    if (place !== undefined) return resolve(place);
     const where = folders.length === 0 ? '' : `, here or in ${folders.join(', ')}`;
     throw new CliError(`cannot read ${file}: there is no such file${where}`, Exit.USAGE);
-  }
+  });
   const encoded = new Map<string, Buffer>();
   try {
-    const loaded = loadSync([...files], { includeDirs: [...folders], keepCase: true });
+    const loaded = loadSync(found, { includeDirs: [...folders], keepCase: true });
     for (const definition of Object.values(loaded)) {
       // Services carry none; the types of their methods are beside them, and carry all.
       if (!('fileDescriptorProtos' in definition)) continue;

@@ -43,8 +43,8 @@ export class Report {
 
   end({ status, latencyMs }: Result): void {
     const trailer = plainMetadata(status.metadata);
-    const [details] = status.metadata.get('grpc-status-details-bin');
-    const violations = fieldViolations(Buffer.isBuffer(details) ? details : undefined);
+    const [packed] = status.metadata.get('grpc-status-details-bin');
+    const violations = fieldViolations(Buffer.isBuffer(packed) ? packed : undefined);
     const name = statusName(status.code);
     if (this.#options.output === 'json') {
       const { id, address, why } = this.#target;
@@ -63,9 +63,10 @@ export class Report {
     if (this.#options.verbose === true) this.#printMetadata('trailer', trailer);
     const paint = paintFor(this.#io.stderr, this.#io.env);
     const fine = status.code === Status.OK;
-    const message = fine || status.details === '' ? '' : `: ${clean(status.details)}`;
+    const details = clean(plainDetails(status.details));
+    const message = fine || details === '' ? '' : `: ${details}`;
     this.#io.stderr.write(
-      `${paint(fine ? 'green' : 'red', name)}${message} in ${formatLatency(latencyMs)}\n`,
+      `${paint(fine ? 'green' : 'red', name)} in ${formatLatency(latencyMs)}${message}\n`,
     );
     for (const violation of violations) this.#io.stderr.write(`  ${violation}\n`);
   }
@@ -75,6 +76,11 @@ export class Report {
       for (const value of values) this.#io.stderr.write(`${kind} ${clean(name)}: ${clean(value)}\n`);
     }
   }
+}
+
+/** grpc-js ends what it says of a lost connection with a heading that has nothing below it. */
+function plainDetails(details: string): string {
+  return details.replace(/ Resolution note: $/, '');
 }
 
 /** Binary values as base64. */

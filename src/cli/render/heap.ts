@@ -1,6 +1,7 @@
 /** What `heap` draws: one pool's tree, with the score and its parts for each server. */
 import type { GetHeapResponse, HeapNode } from '../../gen/heapmesh/v1/admin.ts';
-import { formatNumber, plural } from './format.ts';
+import { plural } from './format.ts';
+import { explainScore, formatScore } from './score.ts';
 import { clean, type Paint } from './style.ts';
 import { renderTree } from './tree.ts';
 
@@ -9,8 +10,10 @@ export interface HeapDrawing {
   readonly heap: GetHeapResponse;
   /** Other zones of the pool, which have heaps of their own. */
   readonly otherZones: readonly string[];
-  /** Servers of the pool that stand in no heap, by state, as `2 standby`. */
+  /** Servers of the pool that stand in no heap, by state or reason, as `2 standby`. */
   readonly outside: readonly string[];
+  /** Some are in service, and each is at the cap of its warm-up or at its `max_concurrency`. */
+  readonly allAtCap: boolean;
   /** Levels below the root. */
   readonly depth?: number;
 }
@@ -20,7 +23,10 @@ export function renderHeap(drawing: HeapDrawing, paint: Paint): string {
   const zone = heap.zone === '' ? '' : `, zone ${clean(heap.zone)}`;
   const about = `${plural(heap.nodes.length, 'server')}, arity ${heap.arity}${zone}`;
   const lines = [`${paint('bold', clean(service))}  ${paint('dim', about)}`];
-  if (heap.nodes.length === 0) lines.push('  empty: no server of this pool is warming or active');
+  if (heap.nodes.length === 0)
+    lines.push(
+      `  empty: no server of this pool ${drawing.allAtCap ? 'has room below its cap' : 'is warming or active'}`,
+    );
   // A heap of one still has an arity; 0 would be a balancer that says none.
   const arity = Math.max(1, heap.arity);
   const label = (index: number) => labelOf(heap.nodes[index], index === 0, paint);
@@ -35,16 +41,9 @@ export function renderHeap(drawing: HeapDrawing, paint: Paint): string {
 function labelOf(node: HeapNode | undefined, isRoot: boolean, paint: Paint): string {
   if (node === undefined) return '';
   const id = clean(node.serverId);
-  const score = paint(isRoot ? 'green' : 'cyan', formatNumber(node.score));
+  const score = paint(isRoot ? 'green' : 'cyan', formatScore(node.score));
   const rule = isRoot ? 'newcomer: at the root by rule' : 'newcomer';
   const newcomer = node.newcomer ? `  ${paint('magenta', rule)}` : '';
-  const terms = termsOf(node);
+  const terms = explainScore(node.terms);
   return `${isRoot ? paint('bold', id) : id}  ${score}${newcomer}${terms === '' ? '' : `  ${paint('dim', terms)}`}`;
-}
-
-/** The parts of a score in the balancer's order, as `own 2, capacity 140`. */
-function termsOf(node: HeapNode): string {
-  return Object.entries(node.terms)
-    .map(([name, value]) => `${clean(name)} ${formatNumber(value)}`)
-    .join(', ');
 }

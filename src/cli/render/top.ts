@@ -2,6 +2,7 @@
 import { byScore, isPickable, type ServerView, STATES, stateStyle } from '../server-view.ts';
 import { renderBar } from './bar.ts';
 import { formatAge, formatNumber, formatPercent, plural } from './format.ts';
+import { formatScore } from './score.ts';
 import { clean, type Paint } from './style.ts';
 import { type Cell, type Column, renderTable } from './table.ts';
 
@@ -23,6 +24,12 @@ export interface Screen {
 }
 
 const BAR_WIDTH = 16;
+/** Below this many columns of the terminal bars are short; below the second, addresses are left out. */
+const WIDE_COLUMNS = 100;
+const SHORT_BAR_WIDTH = 6;
+const ADDRESS_COLUMNS = 86;
+/** The place of ADDRESS in `COLUMNS` and in a row. */
+const ADDRESS = 1;
 
 const COLUMNS: readonly Column[] = [
   { title: 'SERVER', shrinkTo: 8 },
@@ -53,17 +60,20 @@ export function renderTop(view: TopView, screen: Screen): string {
     `${inFlight} in flight`,
   ].join('  ');
   const lines = [heading];
-  if (view.trouble !== undefined) lines.push(paint('red', clean(view.trouble)));
+  if (view.trouble !== undefined)
+    lines.push(paint('red', `The figures below are old: ${clean(view.trouble)}`));
   lines.push('');
   if (sorted.length === 0)
     return [...lines, 'No server yet: `heapmesh servers add SERVICE=ADDR` adds one.'].join('\n');
 
   const room = Math.max(1, screen.rows - lines.length - 2);
   const shown = sorted.length > room + 1 ? sorted.slice(0, room) : sorted;
+  const bar = screen.columns >= WIDE_COLUMNS ? BAR_WIDTH : SHORT_BAR_WIDTH;
+  const kept = (_: unknown, i: number) => i !== ADDRESS || screen.columns >= ADDRESS_COLUMNS;
   lines.push(
     renderTable(
-      COLUMNS,
-      shown.map(server => cells(server, paint)),
+      COLUMNS.filter(kept),
+      shown.map(server => cells(server, bar, paint).filter(kept)),
       paint,
       screen.columns,
     ),
@@ -72,9 +82,9 @@ export function renderTop(view: TopView, screen: Screen): string {
   return lines.join('\n');
 }
 
-function cells(server: ServerView, paint: Paint): Cell[] {
+function cells(server: ServerView, barWidth: number, paint: Paint): Cell[] {
   const percent = formatPercent(server.utilization).padStart(5);
-  const bar = renderBar(server.utilization, BAR_WIDTH, (_style, text) => text);
+  const bar = renderBar(server.utilization, barWidth, (_style, text) => text);
   const stale =
     server.reportAgeMs !== null &&
     server.reportIntervalMs !== null &&
@@ -83,9 +93,9 @@ function cells(server: ServerView, paint: Paint): Cell[] {
     { text: server.id, style: 'bold' },
     server.address,
     { text: server.state, style: stateStyle(server.state) },
-    { text: bar + percent, painted: renderBar(server.utilization, BAR_WIDTH, paint) + percent },
+    { text: bar + percent, painted: renderBar(server.utilization, barWidth, paint) + percent },
     String(server.inFlight),
-    isPickable(server) ? formatNumber(server.score) : '-',
+    isPickable(server) ? formatScore(server.score) : '-',
     server.estimatedRps === null ? '-' : formatNumber(server.estimatedRps),
     server.failure >= 0.005 ? { text: formatPercent(server.failure), style: 'red' } : '-',
     stale ? { text: formatAge(server.reportAgeMs), style: 'yellow' } : formatAge(server.reportAgeMs),
