@@ -9,7 +9,7 @@ NODE := node_modules/.bin/node
 # Arguments for what a target starts: make run ARGS='--seconds 20', make test ARGS='unit tidy'.
 ARGS ?=
 
-.PHONY: help run test test-quick bench tools build gen docs lint format clean setup
+.PHONY: help run test test-quick bench tools build gen docs pictures lint format clean setup
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,8 +42,11 @@ lint: gen ## Check style, types and protos, change nothing
 format: setup ## Format the sources and apply the linter's safe fixes
 	@$(NODE) node_modules/@biomejs/biome/bin/biome check --write .
 
-docs: gen ## Write docs/reference/ from the sources
+docs: gen ## Write docs/reference/ and the picture of the flows from the sources
 	@$(NODE) scripts/docs.ts
+
+pictures: build ## Renew the pictures of the README by running the demo (needs util-linux)
+	@$(NODE) scripts/pictures.ts
 
 clean: ## Remove what was built; installed packages and tools stay
 	rm -rf dist src/gen bench-results .make ./*.tgz

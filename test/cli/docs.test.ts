@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { renderCli } from '../../scripts/docs/cli.ts';
 import { CONFIG_EXAMPLE, renderConfig } from '../../scripts/docs/config.ts';
+import { renderFlows } from '../../scripts/docs/flows.ts';
 import { ROOT } from '../../scripts/lib/project.ts';
 import { loadConfig } from '../../src/config/config.ts';
 
@@ -16,6 +17,10 @@ test('the reference of the configuration follows from the schema', () => {
 
 test('the reference of the command line follows from the commands', () => {
   assert.equal(read('docs/reference/cli.md'), renderCli(), `docs/reference/cli.md ${STALE}`);
+});
+
+test('the picture of the flows follows from its list of boxes and arrows', () => {
+  assert.equal(read('docs/images/flows.svg'), renderFlows(), `docs/images/flows.svg ${STALE}`);
 });
 
 test('the example of the reference is a configuration without a warning', () => {

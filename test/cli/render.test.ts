@@ -197,10 +197,11 @@ test('a heap with its reasons', () => {
 test('a score as a sum that can be checked', () => {
   const terms = { own: 3, relayed: 3, leased: 0, others: 1.25, capacity: 140.2, stale: 1, failure: 0 };
   assert.equal(explainScore(terms), "(3 own + 1.3 others' + 2) / 140 calls/s");
+  assert.equal(explainScore({ ...terms, report_age_seconds: 0.4 }), explainScore(terms));
   const worse = { ...terms, stale: 1.5, failure: 0.2, penalty_seconds: 0.04, report_age_seconds: 2.1 };
   assert.equal(
     explainScore(worse),
-    "(3 own + 1.3 others' + 2) / 140 calls/s × 1.5 stale + 40.0 ms for 20% failed, report 2.1s old",
+    "(3 own + 1.3 others' + 2) / 140 calls/s × 1.5 (stale, report 2.1s old) + 40.0 ms for 20% failed",
   );
   assert.equal(explainScore({ 'odd\x1b': 2, capacity: 140.2 }), 'odd\ufffd 2, capacity 140');
   assert.equal(formatScore(Number.POSITIVE_INFINITY), 'inf');

@@ -25,11 +25,11 @@ export function explainScore(terms: Readonly<Record<string, number>>): string {
       .join(', ');
   }
   const calls = `${formatNumber(own)} own + ${tenths(others)} others' + ${SCORE.bias}`;
-  const late = Math.abs(stale - 1) > NOTHING_FACTOR ? ` × ${formatNumber(stale)} stale` : '';
+  const old = age === undefined ? '' : `, report ${formatAge(age * 1_000)} old`;
+  const late = Math.abs(stale - 1) > NOTHING_FACTOR ? ` × ${formatNumber(stale)} (stale${old})` : '';
   const failed =
     penalty > NOTHING_SECONDS ? ` + ${formatScore(penalty)} for ${formatPercent(failure)} failed` : '';
-  const report = age === undefined ? '' : `, report ${formatAge(age * 1_000)} old`;
-  return `(${calls}) / ${formatNumber(capacity)} calls/s${late}${failed}${report}`;
+  return `(${calls}) / ${formatNumber(capacity)} calls/s${late}${failed}`;
 }
 
 /** An estimate: more digits would only flicker. */
