@@ -24,6 +24,7 @@ import type { Running } from './running.ts';
 /** A running balancer, its core within reach of the process that embeds it. */
 export interface Balancer extends Running {
   readonly mesh: Mesh;
+  readonly proxy: TransparentProxy;
   readonly addresses: { readonly proxy: string; readonly control: string; readonly admin: string };
 }
 
@@ -90,6 +91,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
     });
     return {
       mesh,
+      proxy: proxying,
       addresses: { proxy: proxy.address, control: control.address, admin: admin.address },
       apply: async next => {
         mesh.configurePools(poolSettings(next));

@@ -148,7 +148,8 @@ export class Backend {
   close(): void {
     this.closing = true;
     for (const one of [...this.connections]) if (one.connection.openStreams === 0) one.end();
-    this.turnAway('has left');
+    // One change may take this server out and bring the next one in: those that wait look once it is through.
+    queueMicrotask(() => this.turnAway('has left'));
   }
 
   destroy(): void {

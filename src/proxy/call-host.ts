@@ -9,6 +9,7 @@ import type { Call } from './call.ts';
 export interface CallHost {
   /** Monotonic clock, ms. */
   now(): number;
+  poolOf(service: string): Pool | undefined;
   /** Picks: a lease, or a `PickFailure` below 0. */
   pick(pool: Pool, now: number, want: PickWant | undefined): number;
   /** Slot of the backend that a lease is on. */

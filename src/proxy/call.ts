@@ -217,6 +217,8 @@ export class Call {
   }
 
   private rewind(): void {
+    // A pool ends with its last server, and begins anew with the next one.
+    this.pool = this.host.poolOf((this.pool as Pool).service) ?? this.pool;
     this.request.rewind();
     this.requestSent = this.backendDone = false;
     this.sent = 0;
@@ -259,10 +261,10 @@ export class Call {
   }
 
   /** The caller gave the call up. */
-  callerReset(code: number): void {
+  callerReset(): void {
     if (this.over) return;
     this.over = true;
-    this.leave(Status.CANCELLED, code === ErrorCode.NO_ERROR ? ErrorCode.NO_ERROR : ErrorCode.CANCEL);
+    this.leave(Status.CANCELLED);
   }
 
   /** The backend's side has room again. */
@@ -398,7 +400,7 @@ export class Call {
   callerClosed(): void {
     this.caller = undefined;
     this.callerStream = -1;
-    this.callerReset(ErrorCode.CANCEL);
+    this.callerReset();
     this.host.freeIfDone(this);
   }
 
@@ -451,12 +453,13 @@ export class Call {
   }
 
   /** Leaves the backend, or the queue for it; completes the lease, once. */
-  private leave(status: Status, code: number = ErrorCode.CANCEL): void {
+  private leave(status: Status): void {
     const { backendEnd, backendStream, backend } = this;
     if (this.lease >= 0) {
       const { lease } = this;
       this.lease = -1;
-      this.tried.push(this.slot);
+      // The slot of one that has left may be another's by now.
+      if (backend?.isClosing !== true) this.tried.push(this.slot);
       this.host.complete(lease, status, this.host.now() - this.sentAt);
     }
     clearTimeout(this.pause);
@@ -468,6 +471,6 @@ export class Call {
     this.backendEnd = undefined;
     this.backendStream = -1;
     if (this.backendDone && this.requestSent) backendEnd.detach(backendStream);
-    else backendEnd.abort(backendStream, code);
+    else backendEnd.abort(backendStream, ErrorCode.CANCEL);
   }
 }

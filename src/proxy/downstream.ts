@@ -140,8 +140,8 @@ export class Downstream extends Transport implements CallerEnd {
     if (endStream) this.requestOver(stream);
   }
 
-  reset(stream: number, code: number): void {
-    this.callOf(stream)?.callerReset(code);
+  reset(stream: number): void {
+    this.callOf(stream)?.callerReset();
   }
 
   closed(stream: number): void {

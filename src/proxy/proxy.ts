@@ -295,6 +295,10 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     return this.calls.at(index);
   }
 
+  poolOf(service: string): Pool | undefined {
+    return this.mesh.pool(service);
+  }
+
   pick(pool: Pool, now: number, want: PickWant | undefined): number {
     return pool.pick(now, LeaseKind.RELAYED, want);
   }
