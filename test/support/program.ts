@@ -1,6 +1,7 @@
 /** Programs of other authors as child processes: started when they listen, ended with their test. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -18,7 +19,7 @@ export interface Program {
 export interface ProgramOptions {
   /** Core to run on (taskset); any where it is left out. */
   readonly cpu?: number | undefined;
-  /** Its limit of open files; beyond the hard limit only root may set it. The caller's where it is left out. */
+  /** Open files that it may need: its limit is raised to them, or as far as this machine lets it. */
   readonly openFiles?: number | undefined;
   readonly env?: NodeJS.ProcessEnv;
   readonly onLine?: (line: string) => void;
@@ -43,7 +44,8 @@ export async function startProgram(
 ): Promise<Program> {
   // Both replace themselves by the program, so the pid is the program's.
   const pinned = cpu === undefined ? [] : ['taskset', '--cpu-list', String(cpu)];
-  const limited = openFiles === undefined ? [] : ['prlimit', `--nofile=${openFiles}:${openFiles}`];
+  const limited =
+    openFiles === undefined ? [] : ['prlimit', `--nofile=${Math.min(openFiles, mostOpenFiles())}:`];
   const [command = file, ...all] = [...pinned, ...limited, file, ...args];
   const child = spawn(command, all, {
     env: { ...process.env, ...env },
@@ -81,6 +83,12 @@ export async function startProgram(
       return end;
     },
   };
+}
+
+/** The hard limit, beyond which an ordinary process cannot raise its own. */
+function mostOpenFiles(): number {
+  const hard = /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+  return hard === undefined ? Number.POSITIVE_INFINITY : Number(hard);
 }
 
 /** Starts a program and resolves when it takes connections on `port`. Its output is in the error where it does not. */

@@ -22,8 +22,10 @@ export interface ProxyOptions {
   readonly cpu?: number;
   /** Streams that a caller may open on a connection. Default 100. */
   readonly maxConcurrentStreams?: number;
-  /** Connections of callers at the same time. Default 2,000; 10,000 and more take root, for the limit of open files. */
+  /** Connections of callers at the same time. Default 2,000; each takes two open files. */
   readonly maxConnections?: number;
+  /** So many of the backends, the first ones, weigh a hundred times as much as the others. Default: all alike. */
+  readonly heavy?: number;
   /** How long calls in flight may go on after SIGTERM. Default 10 s. Not all peers have such a time. */
   readonly drainTimeoutMs?: number;
   /** Hands ORCA trailers on to callers, where a proxy takes them for itself. Default false. */

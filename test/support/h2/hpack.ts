@@ -23,17 +23,23 @@ const CODE_BITS = `
 /** Binary tree in an array: node n has children at 2n and 2n+1; below -1 a symbol s as -2 - s. */
 const TREE = huffmanTree();
 
+/** In the order of the codes: by length, then by symbol. */
+function huffmanCodes(): { symbol: number; bits: number; code: number }[] {
+  let code = 0;
+  let before = 0;
+  return CODE_BITS.map((bits, symbol) => ({ bits, symbol }))
+    .sort((a, b) => a.bits - b.bits || a.symbol - b.symbol)
+    .map(({ bits, symbol }) => {
+      code = before === 0 ? 0 : (code + 1) * 2 ** (bits - before);
+      before = bits;
+      return { symbol, bits, code };
+    });
+}
+
 function huffmanTree(): Int32Array {
   const tree = new Int32Array(1024).fill(-1);
   let nodes = 1;
-  let code = 0;
-  let before = 0;
-  const symbols = CODE_BITS.map((bits, symbol) => ({ bits, symbol })).sort(
-    (a, b) => a.bits - b.bits || a.symbol - b.symbol,
-  );
-  for (const { bits, symbol } of symbols) {
-    code = before === 0 ? 0 : (code + 1) * 2 ** (bits - before);
-    before = bits;
+  for (const { bits, symbol, code } of huffmanCodes()) {
     let node = 0;
     for (let bit = bits - 1; bit >= 0; bit--) {
       const at = 2 * node + (Math.floor(code / 2 ** bit) & 1);
@@ -156,6 +162,30 @@ export function integer(value: number, bits: number, first = 0): number[] {
   for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
   bytes.push(rest);
   return bytes;
+}
+
+const CODES = huffmanCodes().sort((a, b) => a.symbol - b.symbol);
+
+/** A string as Huffman codes, filled up with ones (5.2); its length is for the caller to write. */
+export function huffman(value: string): Buffer {
+  const out = Buffer.allocUnsafe(4 * value.length);
+  let used = 0;
+  // Up to 7 bits that are left over and 30 of a code: a number holds 53.
+  let held = 0;
+  let heldBits = 0;
+  for (let at = 0; at < value.length; at++) {
+    const { bits, code } = CODES[value.charCodeAt(at) & 255] as { bits: number; code: number };
+    held = held * 2 ** bits + code;
+    heldBits += bits;
+    while (heldBits >= 8) {
+      heldBits -= 8;
+      const octet = Math.floor(held / 2 ** heldBits);
+      out[used++] = octet;
+      held -= octet * 2 ** heldBits;
+    }
+  }
+  if (heldBits > 0) out[used++] = (held << (8 - heldBits)) | (0xff >> heldBits);
+  return Buffer.from(out.subarray(0, used));
 }
 
 /** A literal without indexing, its name a literal too (6.2.2). */

@@ -5,7 +5,7 @@ import { connect, createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { connectCaller, request } from './caller.ts';
-import { Decoder } from './hpack.ts';
+import { Decoder, huffman } from './hpack.ts';
 import { startUpstream } from './upstream.ts';
 
 test('a raw caller reads what a real server says, with Huffman codes and a dynamic table', async t => {
@@ -51,6 +51,15 @@ test('a real caller reads what a raw server says', async t => {
     assert.equal(trailers, '0');
   }
   assert.equal(upstream.counts.streams, 3);
+});
+
+/** RFC 7541, C.4.1 and C.6.1. */
+test('Huffman codes are those of the RFC', () => {
+  assert.equal(huffman('www.example.com').toString('hex'), 'f1e3c2e5f23a6ba0ab90f4ff');
+  assert.equal(
+    huffman('Mon, 21 Oct 2013 20:13:21 GMT').toString('hex'),
+    'd07abe941054d444a8200595040b8166e082a62d1bff',
+  );
 });
 
 /** RFC 7541, C.4.1 and C.4.2: the second block counts on what the first put into the table. */

@@ -2,15 +2,19 @@
 import { toolPath } from '../../../scripts/tools/install.ts';
 import { freePort, startListening } from '../program.ts';
 import type { ProxyOptions, ProxyUnderTest } from '../proxy-under-test.ts';
-import { configFile, DEFAULTS, openFiles, running, saidVersion } from './scratch.ts';
+import { configFile, DEFAULTS, openFiles, running, saidVersion, weightOf } from './scratch.ts';
 
 const EXTENSIONS = 'type.googleapis.com/envoy.extensions';
 
 function config(port: number, backends: readonly string[], options: ProxyOptions): unknown {
   const { maxConcurrentStreams } = { ...DEFAULTS, ...options };
-  const endpoint = (address: string) => {
+  const endpoint = (address: string, index: number) => {
     const [host, at] = address.split(':');
-    return { endpoint: { address: { socket_address: { address: host, port_value: Number(at) } } } };
+    const weight = weightOf(options, index);
+    return {
+      endpoint: { address: { socket_address: { address: host, port_value: Number(at) } } },
+      ...(weight === undefined ? {} : { load_balancing_weight: weight }),
+    };
   };
   // Its default of 1,024 would refuse calls that others take.
   const unlimited = { max_connections: 1e9, max_pending_requests: 1e9, max_requests: 1e9, max_retries: 3 };

@@ -2,7 +2,7 @@
 import { toolPath } from '../../../scripts/tools/install.ts';
 import { freePort, startListening } from '../program.ts';
 import type { ProxyOptions, ProxyUnderTest } from '../proxy-under-test.ts';
-import { configFile, DEFAULTS, openFiles, running, saidVersion } from './scratch.ts';
+import { configFile, DEFAULTS, openFiles, running, saidVersion, weightOf } from './scratch.ts';
 
 function config(mode: 'http' | 'tcp', port: number, backends: readonly string[], options: ProxyOptions) {
   const { maxConcurrentStreams, maxConnections, drainTimeoutMs } = { ...DEFAULTS, ...options };
@@ -12,8 +12,13 @@ function config(mode: 'http' | 'tcp', port: number, backends: readonly string[],
     options.passiveHealth === true
       ? ' check inter 200ms observe layer4 on-error mark-down error-limit 3'
       : '';
+  const weight = (index: number): string => {
+    const value = weightOf(options, index);
+    return value === undefined ? '' : ` weight ${value}`;
+  };
   return `global
   nbthread 1
+  no strict-limits
   maxconn ${maxConnections}
   hard-stop-after ${drainTimeoutMs}ms
   tune.h2.max-concurrent-streams ${maxConcurrentStreams}
@@ -29,7 +34,7 @@ ${mode === 'http' ? '  http-reuse always\n' : ''}frontend callers
 backend servers
   balance ${mode === 'http' ? 'leastconn' : 'roundrobin'}
   option redispatch
-${backends.map((address, index) => `  server s${index} ${address}${proto}${observe}`).join('\n')}
+${backends.map((address, index) => `  server s${index} ${address}${proto}${weight(index)}${observe}`).join('\n')}
 `;
 }
 

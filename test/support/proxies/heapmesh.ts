@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { ROOT } from '../../../scripts/lib/project.ts';
 import { startProgram } from '../program.ts';
 import type { ProxyOptions, ProxyUnderTest } from '../proxy-under-test.ts';
-import { configFile, DEFAULTS, openFiles, running } from './scratch.ts';
+import { configFile, DEFAULTS, openFiles, running, weightOf } from './scratch.ts';
 
 /** YAML is a superset of JSON. */
 function config(
@@ -24,7 +24,11 @@ function config(
     },
     control: { listen: '127.0.0.1:0' },
     admin: { listen: '127.0.0.1:0' },
-    servers: backends.map((each, index) => ({ id: `s${index}`, address: each, services: ['*'] })),
+    servers: backends.map((each, index) => {
+      const weight = weightOf(options, index);
+      const server = { id: `s${index}`, address: each, services: ['*'] };
+      return weight === undefined ? server : { ...server, weight };
+    }),
     telemetry: { logs: { level: 'warn' } },
   });
 }

@@ -2,7 +2,7 @@
 import { toolPath } from '../../../scripts/tools/install.ts';
 import { freePort, startListening } from '../program.ts';
 import type { ProxyOptions, ProxyUnderTest } from '../proxy-under-test.ts';
-import { configFile, DEFAULTS, openFiles, running, saidVersion } from './scratch.ts';
+import { configFile, DEFAULTS, openFiles, running, saidVersion, weightOf } from './scratch.ts';
 
 function config(port: number, backends: readonly string[], options: ProxyOptions): string {
   const { maxConcurrentStreams, maxConnections } = { ...DEFAULTS, ...options };
@@ -29,7 +29,7 @@ http {
   http2_max_concurrent_streams ${maxConcurrentStreams};
   upstream servers {
     least_conn;
-${backends.map(address => `    server ${address} ${fails};`).join('\n')}
+${backends.map((address, index) => `    server ${address} ${fails} weight=${weightOf(options, index) ?? 1};`).join('\n')}
     keepalive 1000;
     keepalive_requests 1000000000;
     keepalive_timeout 1h;

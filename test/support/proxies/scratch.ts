@@ -47,3 +47,8 @@ export const DEFAULTS = { maxConcurrentStreams: 100, maxConnections: 2_000, drai
 export function openFiles({ maxConnections }: ProxyOptions): number | undefined {
   return maxConnections === undefined ? undefined : 2 * maxConnections + 1_000;
 }
+
+/** The weight of the backend at `index`: 100 or 1, or undefined where all are alike. */
+export function weightOf({ heavy }: ProxyOptions, index: number): number | undefined {
+  return heavy === undefined ? undefined : index < heavy ? 100 : 1;
+}
