@@ -411,6 +411,12 @@ export const PROXY_LIMITS = {
   bufferBytesKept: 16 * 1024,
   /** Calls kept for reuse. */
   callsKept: 4096,
+  /** Heads of requests kept for reuse: some 5 KiB each, with their octets. */
+  heldLists: 1024,
+  /** Fields of such a head: gRPC's own, tracing, and a dozen or two of metadata. */
+  heldFields: 48,
+  /** Size of a head that is kept for reuse, so that a few large ones do not stay. */
+  heldListBytes: 8 * 1024,
   /** Times that one call is sent, where each backend says that it did not begin it. */
   transparentAttempts: 4,
   /** Retries by policy that a pool may make in a second, so that a quiet one can retry at all. */

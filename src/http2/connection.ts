@@ -177,7 +177,7 @@ export class Connection {
   // Out
 
   /** Takes what is to be written, in this order; see `Output.take`. */
-  take(): Buffer[] {
+  take(): Uint8Array[] {
     return this.#state.output.take();
   }
 

@@ -30,7 +30,7 @@ export {
   STREAM_FAULTS,
   type StreamFault,
 } from './errors.ts';
-export { FieldFlag, type HeaderList } from './header-list.ts';
+export { FieldFlag, HeaderList } from './header-list.ts';
 export { type HeaderName, KINDS, NameKind } from './hpack/names.ts';
 export { type ConnectionHandler, type ConnectionLimits, ResetCause } from './state.ts';
 export { HeadersKind } from './validation.ts';

@@ -43,8 +43,10 @@ export class Output {
   #sealed: Buffer[] = [];
   #sealedBytes = 0;
   #slabs: Buffer[] = []; // full, with parts in #sealed
-  #inFlight: Buffer[] = [];
+  #inFlight: Buffer[] = NOTHING; // full ones, and the last one
+  #inFlightLast: Buffer = EMPTY;
   #inFlightBytes = 0;
+  readonly #single: Uint8Array[] = [EMPTY]; // what is taken where it is one buffer, as it is mostly
   #announced = false;
 
   /** @param wake is told when there is something to take again */
@@ -113,27 +115,46 @@ export class Output {
    * Takes all that waits, to be written in this order. The buffers are the taker's until `written`; there must be
    * one for each call that returned some before the next.
    */
-  take(): Buffer[] {
+  take(): Uint8Array[] {
     this.#announced = false;
+    const { position, buffer } = this;
+    if (this.#sealed.length > 0) return this.#takeSealed();
+    if (position === 0) return NOTHING;
+    this.#inFlightBytes = position;
+    this.#inFlightLast = buffer;
+    this.buffer = EMPTY;
+    this.generation++;
+    this.position = 0;
+    this.#single[0] = new Uint8Array(buffer.buffer, buffer.byteOffset, position);
+    return this.#single;
+  }
+
+  #takeSealed(): Uint8Array[] {
     const out = this.#sealed;
     if (this.position > 0) out.push(this.buffer.subarray(0, this.position));
-    if (out.length === 0) return NOTHING;
     this.#inFlightBytes = this.#sealedBytes + this.position;
     this.#inFlight = this.#slabs;
-    this.#inFlight.push(this.buffer);
+    this.#inFlightLast = this.buffer;
+    this.#forget();
+    return out;
+  }
+
+  #forget(): void {
     this.#sealed = [];
     this.#sealedBytes = 0;
     this.#slabs = [];
     this.buffer = EMPTY;
     this.generation++;
     this.position = 0;
-    return out;
   }
 
   /** What was taken is with the kernel: its slabs are free again. */
   written(): void {
     for (let i = 0; i < this.#inFlight.length; i++) this.#pool.give(this.#inFlight[i] as Buffer);
-    this.#inFlight.length = 0;
+    this.#pool.give(this.#inFlightLast);
+    this.#inFlight = NOTHING;
+    this.#inFlightLast = EMPTY;
+    this.#single[0] = EMPTY;
     this.#inFlightBytes = 0;
   }
 
@@ -141,14 +162,9 @@ export class Output {
   discard(): void {
     for (const slab of this.#slabs) this.#pool.give(slab);
     this.#pool.give(this.buffer);
-    this.#sealed = [];
-    this.#sealedBytes = 0;
-    this.#slabs = [];
-    this.buffer = EMPTY;
-    this.generation++;
-    this.position = 0;
+    this.#forget();
   }
 }
 
 const EMPTY = Buffer.alloc(0);
-const NOTHING: Buffer[] = [];
+const NOTHING: never[] = [];

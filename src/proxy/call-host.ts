@@ -24,6 +24,8 @@ export interface CallHost {
    * the budget where it is.
    */
   retryAfter(call: Call, status: Status, list: HeaderList | undefined): number;
+  /** Takes the head of a request back. */
+  dropHead(list: HeaderList): void;
   /** Takes a call back that neither end holds any more. */
   freeIfDone(call: Call): void;
 }

@@ -127,7 +127,8 @@ export class Call {
     this.requestEnded = this.requestSent = this.backendDone = this.headSent = this.over = false;
     this.requestTrailers = this.responseTrailers = undefined;
     this.credited = this.sent = this.attempts = this.moves = 0;
-    this.tried.length = 0;
+    if (this.tried.length > 0) this.tried.length = 0;
+    if (this.head !== undefined) this.host.dropHead(this.head);
     this.backend = this.pool = this.head = this.want = undefined;
     this.slot = -1;
     this.timeoutMs = Number.NaN;
@@ -216,7 +217,10 @@ export class Call {
     return true;
   }
 
+  /** What the backend that was left has had goes to another one. */
   private rewind(): void {
+    // The slot of one that has left may be another's by now.
+    if (this.backend?.isClosing !== true) this.tried.push(this.slot);
     // A pool ends with its last server, and begins anew with the next one.
     this.pool = this.host.poolOf((this.pool as Pool).service) ?? this.pool;
     this.request.rewind();
@@ -458,8 +462,6 @@ export class Call {
     if (this.lease >= 0) {
       const { lease } = this;
       this.lease = -1;
-      // The slot of one that has left may be another's by now.
-      if (backend?.isClosing !== true) this.tried.push(this.slot);
       this.host.complete(lease, status, this.host.now() - this.sentAt);
     }
     clearTimeout(this.pause);

@@ -23,7 +23,7 @@ import { Downstream, type DownstreamHost } from './downstream.ts';
 import { classifyField, Field } from './fields.ts';
 import { Flusher } from './flusher.ts';
 import { HealthService } from './health-service.ts';
-import { keepList } from './held-list.ts';
+import { HeldLists } from './held-list.ts';
 import { takeReport } from './load-reports.ts';
 import { Replies } from './replies.ts';
 import { Retries, type RetryPolicy } from './retry.ts';
@@ -119,6 +119,7 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
   private readonly backends: Backends;
   private readonly deadlines: Deadlines;
   private readonly retries: Retries;
+  private readonly heads = new HeldLists();
   private readonly health: HealthService;
   private readonly routes = new Routes();
   private readonly ownZone: PickWant | undefined;
@@ -250,7 +251,7 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     } else {
       call.pool = pool;
       call.want = this.wantOf(list);
-      call.head = keepList(list);
+      call.head = this.heads.keep(list);
       this.retries.earn(pool);
       call.begin(endStream);
     }
@@ -322,6 +323,10 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
 
   complete(lease: number, status: Status, latencyMs: number): void {
     this.mesh.leases.complete(lease, this.now(), outcomeOf(status), latencyMs);
+  }
+
+  dropHead(list: HeaderList): void {
+    this.heads.give(list);
   }
 
   freeIfDone(call: Call): void {

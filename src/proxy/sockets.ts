@@ -88,7 +88,7 @@ export class Sockets {
    *
    * @returns true where the kernel has all; else the buffers are not to be touched before `owner.sent`
    */
-  send(socket: Socket, buffers: Buffer[], owner: SocketOwner): boolean {
+  send(socket: Socket, buffers: Uint8Array[], owner: SocketOwner): boolean {
     const handle = (socket as OpenSocket)._handle;
     if (this.#inside === undefined || handle == null || socket.connecting) {
       sendPlainly(socket, buffers, owner);
@@ -98,7 +98,7 @@ export class Sockets {
     const request = this.#request;
     const code =
       buffers.length === 1
-        ? handle.writeBuffer(request, buffers[0] as Buffer)
+        ? handle.writeBuffer(request, buffers[0] as Uint8Array)
         : handle.writev(request, buffers, true);
     if (code !== 0) {
       socket.destroy(systemError(code));
@@ -115,16 +115,16 @@ export class Sockets {
   }
 }
 
-function sendPlainly(socket: Socket, buffers: Buffer[], owner: SocketOwner): void {
+function sendPlainly(socket: Socket, buffers: Uint8Array[], owner: SocketOwner): void {
   const sent = () => owner.sent();
   const last = buffers.length - 1;
   if (last === 0) {
-    socket.write(buffers[0] as Buffer, sent);
+    socket.write(buffers[0] as Uint8Array, sent);
     return;
   }
   socket.cork();
-  for (let i = 0; i < last; i++) socket.write(buffers[i] as Buffer);
-  socket.write(buffers[last] as Buffer, sent);
+  for (let i = 0; i < last; i++) socket.write(buffers[i] as Uint8Array);
+  socket.write(buffers[last] as Uint8Array, sent);
   socket.uncork();
 }
 

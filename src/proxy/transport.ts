@@ -128,7 +128,9 @@ export abstract class Transport implements ConnectionHandler, SocketOwner {
   read(buffer: Buffer, start: number, end: number): void {
     const now = this.common.now();
     this.lastRead = now;
+    this.common.flusher.beginRead();
     this.connection.receive(buffer, start, end, now);
+    this.common.flusher.endRead();
   }
 
   private lose(): void {
