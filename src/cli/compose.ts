@@ -52,6 +52,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
 
   claimConfigured(mesh, config);
   const ticker = setInterval(() => mesh.tick(clock.now()), MESH_LIMITS.tickMs);
+  let closing = false;
   let control: Control | undefined;
   let proxy: TransparentProxy | undefined;
   const shut = async (graceMs: number): Promise<void> => {
@@ -81,7 +82,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
     const admin = await startAdmin({
       ...addressOf(config.admin.listen),
       readiness: () => ({
-        ready: true,
+        ready: !closing,
         detail: {
           instance: config.instance.id,
           log: { kind: config.state.log, position: mesh.registry.position },
@@ -100,8 +101,10 @@ export async function compose(config: Config, options: { readonly logger: Logger
         claimConfigured(mesh, next);
       },
       close: async () => {
-        await admin.close();
+        // Probes are answered to the last: this instance is alive, and takes no more calls.
+        closing = true;
         await shut(PROCESS_LIMITS.closeGraceMs);
+        await admin.close();
       },
     };
   } catch (error) {

@@ -177,7 +177,7 @@ const control = k.section('The control API: picks, load reports, operators.', {
   auth: k.reserved({ about: 'Who may call the API.' }),
 });
 
-const admin = k.section('HTTP: metrics, health, console.', {
+const admin = k.section('HTTP: whether the process is up and ready. No metrics and no console yet.', {
   listen: k
     .address({ about: 'Where it listens. Beyond loopback it needs `--insecure`.' }, { listen: true })
     .prefault('127.0.0.1:4702'),

@@ -6,7 +6,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import * as grpc from '@grpc/grpc-js';
 import { heapmesh } from './harness.ts';
+import { startKinds } from './kinds-server.ts';
 import { command, MAIN, serve } from './process.ts';
 
 const idsOf = async (control: string): Promise<string[]> => {
@@ -134,5 +137,39 @@ test('output that cannot be written is said in one line', { skip: !existsSync('/
     assert.match(stderr, /^error: cannot write the output: ENOSPC.*\n$/);
   } finally {
     closeSync(full);
+  }
+});
+
+test('serve: from SIGTERM on not ready, and alive until the last call has ended', {
+  timeout: 30_000,
+}, async () => {
+  const kinds = await startKinds('none');
+  const served = await serve(['--server', kinds.address]);
+  const client = new grpc.Client(served.proxy, grpc.credentials.createInsecure());
+  try {
+    const same = (bytes: Buffer) => bytes;
+    const call = client.makeBidiStreamRequest('/kinds.v1.KindsService/Chat', same, same);
+    const ended = once(call, 'status');
+    const answered = once(call, 'data');
+    call.write(Buffer.alloc(0));
+    await answered;
+    const ask = async (path: string) => (await fetch(`http://${served.admin}${path}`)).status;
+    assert.equal(await ask('/readyz'), 200);
+
+    served.child.kill('SIGTERM');
+    await served.logged(/SIGTERM: ends/);
+    while ((await ask('/readyz')) === 200) await setImmediate();
+    assert.equal(await ask('/readyz'), 503);
+    assert.equal(await ask('/healthz'), 200);
+
+    const exit = once(served.child, 'exit');
+    call.end();
+    const [status] = await ended;
+    assert.equal(status.code, grpc.status.OK, status.details);
+    assert.deepEqual(await exit, [0, null]);
+  } finally {
+    client.close();
+    kinds.close();
+    served.child.kill('SIGKILL');
   }
 });
