@@ -64,6 +64,9 @@ export function text(
   options: { longest: number; pattern?: RegExp; expected: string; kind: string },
 ) {
   return scalar(options.kind, options.expected, value => {
+    // An id of digits, or one that is `yes` or `null`, is meant as text.
+    if (typeof value === 'number' || typeof value === 'boolean')
+      return new Fault('no string: write it in quotes');
     if (typeof value !== 'string') return NOT_IT;
     if (value.length > options.longest) return new Fault(`${value.length} characters`);
     return options.pattern === undefined || options.pattern.test(value) ? value : NOT_IT;

@@ -140,6 +140,16 @@ test('broken YAML is reported with its place, and nothing else is guessed from i
   assert.deepEqual(problems('- 1'), ['mesh.yaml:1:1: is a list; expected a map of keys']);
 });
 
+test('a number where a name is meant: the hint is to write it in quotes', () => {
+  const found = problems('servers: [{ id: 7, address: h:1, zone: true }]');
+  assert.match(found[0] ?? '', /servers\[0\]\.id is 7 \(no string: write it in quotes\); expected 1 to 256/);
+  assert.match(
+    found[1] ?? '',
+    /servers\[0\]\.zone is true \(no string: write it in quotes\); expected at most/,
+  );
+  assert.equal(found.length, 2);
+});
+
 test('an alias bomb and a file of megabytes are refused', () => {
   const bomb = ['a: &a [x, x, x, x, x, x, x, x, x]'];
   for (let i = 1; i < 9; i++) {
