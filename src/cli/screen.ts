@@ -32,9 +32,14 @@ export function openScreen(
   const leave = () => leaving.abort();
   const onKey = (key: Buffer) => {
     const text = key.toString('latin1');
-    // In raw mode Ctrl-C and Ctrl-D come as bytes, not as signals.
-    if (text === 'q' || text === 'Q' || text === '\x03' || text === '\x04') leave();
-    else onOther(text);
+    // Arrows and the like are one key of several characters, which none of ours is.
+    if (text.startsWith('\x1b')) return;
+    // Keys that were pressed while the process was busy come together.
+    for (const each of text) {
+      // In raw mode Ctrl-C and Ctrl-D come as bytes, not as signals.
+      if (each === 'q' || each === 'Q' || each === '\x03' || each === '\x04') return leave();
+      onOther(each);
+    }
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, leave);

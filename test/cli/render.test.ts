@@ -4,6 +4,7 @@ import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
 import { renderShares } from '../../src/cli/commands/pick.ts';
 import { renderServers } from '../../src/cli/commands/servers.ts';
+import { renderDemo } from '../../src/cli/demo/view.ts';
 import { renderBar } from '../../src/cli/render/bar.ts';
 import { formatAge, formatLatency, formatNumber } from '../../src/cli/render/format.ts';
 import { renderHeap } from '../../src/cli/render/heap.ts';
@@ -281,4 +282,39 @@ test('colours on a terminal only, and not with NO_COLOR or a dumb terminal', () 
   assert.equal(paintFor(tty, { NO_COLOR: '1' }), plain);
   assert.equal(paintFor(tty, { TERM: 'dumb' }), plain);
   assert.equal(paintFor({} as never, {}), plain);
+});
+
+test('the demo fits 80 columns, and says why a heap is empty', () => {
+  const figures = (served: number) => ({
+    served,
+    failed: 0,
+    p50: 24.1,
+    p99: 812.5,
+    max: 999,
+    byServer: new Map([['standby', served]]),
+    failures: new Map(),
+  });
+  const terms = { own: 12, others: 3.5, capacity: 194.2 };
+  const view = {
+    control: '127.0.0.1:4701',
+    seconds: 3_600,
+    rate: 5_000,
+    arity: 4,
+    nodes: [{ id: 'standby', score: 0.9014, newcomer: false, terms }],
+    servers: [
+      { id: 'standby', state: 'ACTIVE' as const, inFlight: 2_000, utilization: 1, score: 0.9014 },
+      { id: 'slow', state: 'DRAINING' as const, inFlight: 0, utilization: null, score: null },
+    ],
+    recent: figures(25_000),
+    recentS: 5,
+    total: figures(1_000_000),
+    events: [],
+  };
+  for (const line of lines(renderDemo(view, plain, 80))) assert.ok([...line].length <= 80, line);
+  assert.match(
+    renderDemo({ ...view, nodes: [] }, plain, 80),
+    /empty: every server is at the cap of its warm-up/,
+  );
+  const servers = view.servers.map(server => ({ ...server, score: null }));
+  assert.match(renderDemo({ ...view, nodes: [], servers }, plain, 80), /empty: no server takes calls/);
 });

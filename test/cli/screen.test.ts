@@ -39,12 +39,13 @@ for (const key of ['q', 'Q', '\x03', '\x04']) {
     assert.ok(isRaw());
     screen.draw('1\n2\n3\n4\n5\n6');
     assert.ok(!shown().includes('6'), 'more lines than the terminal has');
-    io.stdin.write('x');
-    io.stdin.write(key);
+    io.stdin.write('\x1b[A');
+    // Pressed while the process was busy.
+    io.stdin.write(`xy${key}z`);
     if (!screen.left.aborted) await once(screen.left, 'abort');
     screen.close();
     screen.close();
-    assert.deepEqual(keys, ['x']);
+    assert.deepEqual(keys, ['x', 'y']);
     assert.ok(shown().startsWith(ENTER));
     assert.equal(shown().split(LEAVE).length, 2);
     assert.ok(!isRaw());

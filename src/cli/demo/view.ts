@@ -46,13 +46,14 @@ const SERVERS: readonly Column[] = [
   { title: 'SERVER' },
   { title: 'STATE' },
   { title: 'UTILIZATION' },
-  { title: '' },
   { title: 'IN FLIGHT', align: 'right' },
   { title: 'SCORE', align: 'right' },
   { title: 'CALLS/S', align: 'right' },
   { title: 'SHARE' },
 ];
-const BAR = 12;
+/** Characters of a full bar of utilization, and of a share of all calls: with these, 80 columns are enough. */
+const BAR = 8;
+const SHARE = 8;
 
 export function renderDemo(view: DemoView, paint: Paint, columns: number): string {
   const head = `heapmesh demo  ${view.seconds.toFixed(0)} s  ${formatNumber(view.rate)} calls/s asked  control ${view.control}`;
@@ -61,7 +62,7 @@ export function renderDemo(view: DemoView, paint: Paint, columns: number): strin
     paint('bold', head),
     paint('dim', 'q quit   a activate the standby   k kill a server   r start it again   + - rate'),
     '',
-    `${paint('bold', 'Heap of echo.v1.EchoService')}  the root takes the next call; score = expected wait = calls in flight / capacity`,
+    `${paint('bold', 'Heap of echo.v1.EchoService')}  root = next call, score = expected wait`,
     ...heapLines(view, paint),
     '',
     renderTable(
@@ -108,18 +109,18 @@ function serverCells(server: DemoServer, view: DemoView, paint: Paint): Cell[] {
   const calls = view.recent.byServer.get(server.id) ?? 0;
   const share = view.recent.served > 0 ? calls / view.recent.served : 0;
   const bar = (fraction: number | null): Cell => {
-    const painted = renderBar(fraction, BAR, paint);
-    return { text: renderBar(fraction, BAR, (_style, text) => text), painted };
+    const percent = formatPercent(fraction).padStart(5);
+    const painted = renderBar(fraction, BAR, paint) + percent;
+    return { text: renderBar(fraction, BAR, (_style, text) => text) + percent, painted };
   };
   return [
     server.id,
     { text: server.state, style: stateStyle(server.state) },
     bar(server.utilization),
-    formatPercent(server.utilization),
     String(server.inFlight),
     server.score === null ? '-' : formatScore(server.score),
     view.recentS > 0 ? (calls / view.recentS).toFixed(0) : '-',
-    `${'▪'.repeat(Math.round(share * 20))} ${formatPercent(share)}`,
+    `${'▪'.repeat(Math.round(share * SHARE))} ${formatPercent(share)}`,
   ];
 }
 
