@@ -79,15 +79,25 @@ async function within<T>(work: (cleanup: Cleanup) => Promise<T>): Promise<T> {
 const CPU = 'µs/call';
 const perCall = (cost: Cost): number => cost.perCallUs;
 
+/** A request's body, for h2load. */
+function bodyFile(cleanup: Cleanup, message: Buffer): string {
+  const folder = mkdtempSync(join(tmpdir(), 'heapmesh-body-'));
+  cleanup.add(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'body');
+  writeFileSync(file, message);
+  return file;
+}
+
 /** Unary calls of h2load, which repeats its headers: connections × streams. */
 export function unary(options: Options): Promise<Row[]> {
   return within(async cleanup => {
     const running = await start(cleanup, options.proxies, await backends(cleanup, 2, 95));
+    const body = bodyFile(cleanup, Buffer.alloc(5));
     const shape = (connections: number, streams: number, calls: number) => ({
       name: `${connections} × ${streams}`,
       unit: CPU,
       run: async (proxy: RunningProxy) =>
-        perCall(h2load(proxy, { calls: Math.round(calls * options.scale), connections, streams })),
+        perCall(h2load(proxy, { calls: Math.round(calls * options.scale), connections, streams, body })),
     });
     const shapes = [shape(4, 50, 40_000), shape(50, 1, 20_000), shape(200, 4, 40_000), shape(1, 1, 4_000)];
     return interleaved(options, running, 'unary calls', shapes);
@@ -125,20 +135,23 @@ const MIB = 2 ** 20;
 /** Large messages and long streams. */
 export function bulk(options: Options): Promise<Row[]> {
   return within(async cleanup => {
-    const folder = mkdtempSync(join(tmpdir(), 'heapmesh-bulk-'));
-    cleanup.add(() => rmSync(folder, { recursive: true }));
-    const body = join(folder, 'body');
     const message = Buffer.alloc(MIB);
     message.writeUInt32BE(MIB - 5, 1);
-    writeFileSync(body, message);
+    const body = bodyFile(cleanup, message);
     const large = await start(cleanup, options.proxies, await backends(cleanup, 2, MIB - 5));
     const small = await start(cleanup, options.proxies, await backends(cleanup, 2, 95));
     const calls = Math.max(20, Math.round(300 * options.scale));
     const perCore = ({ perCallUs }: Cost): number => MIB / perCallUs;
     const load = { calls, connections: 4, streams: 4 };
+    const ask = bodyFile(cleanup, Buffer.alloc(5));
     const messages = [
       ...(await interleaved(options, large, 'bytes a second per core', [
-        { name: '1 MiB down', unit: 'MB/s', more: true, run: async proxy => perCore(h2load(proxy, load)) },
+        {
+          name: '1 MiB down',
+          unit: 'MB/s',
+          more: true,
+          run: async proxy => perCore(h2load(proxy, { ...load, body: ask })),
+        },
       ])),
       ...(await interleaved(options, small, 'bytes a second per core', [
         {
@@ -186,8 +199,9 @@ export function latency(options: Options): Promise<Row[]> {
     const rate = Math.round(Math.max(...peak) / 2);
     options.say(`latency: ${rate} calls a second, half of the peak of ${haproxy.name}`);
     const costs = new Map<string, NonNullable<Cost['latencyUs']>[]>();
+    const failed = new Set<string>();
     for (let round = -1; round < options.rounds; round++) {
-      for (const proxy of running) {
+      for (const proxy of running.filter(({ name }) => !failed.has(name))) {
         try {
           const seconds = Math.max(1, 3 * options.scale);
           const cost = await generate(proxy, {
@@ -200,6 +214,8 @@ export function latency(options: Options): Promise<Row[]> {
             costs.set(proxy.name, [...(costs.get(proxy.name) ?? []), cost.latencyUs]);
           }
         } catch (error) {
+          failed.add(proxy.name);
+          costs.delete(proxy.name);
           options.say(`latency: ${String(error instanceof Error ? error.message : error)}`);
         }
       }

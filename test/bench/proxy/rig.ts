@@ -133,7 +133,7 @@ export interface H2loadRun {
   readonly connections: number;
   readonly streams: number;
   /** File whose content is the request's body. */
-  readonly body?: string;
+  readonly body: string;
 }
 
 /** Runs h2load with gRPC calls. Throws where a call failed. */
@@ -155,9 +155,8 @@ export function h2load(proxy: RunningProxy, { calls, connections, streams, body 
     '-H',
     field,
   ]);
-  const data = body === undefined ? [] : ['-d', body];
   const url = `http://${proxy.address}${NGHTTPD_PATH}`;
-  const pinned = ['--cpu-list', String(LOAD_CORE), toolPath('h2load'), ...load, ...fields, ...data, url];
+  const pinned = ['--cpu-list', String(LOAD_CORE), toolPath('h2load'), ...load, ...fields, '-d', body, url];
   const { stdout } = spawnSync('taskset', pinned, { encoding: 'utf8', maxBuffer: 2 ** 26, timeout: 120_000 });
   const succeeded = Number(/(\d+) succeeded/.exec(stdout)?.[1]);
   if (succeeded !== calls)
