@@ -68,7 +68,7 @@ export function terminalSvg(screen: string, title: string): string {
   const lines = screen.trimEnd().split('\n');
   const rows = lines.map(runsOf);
   const widths = rows.map(runs => runs.reduce((sum, run) => sum + [...run.text].length, 0));
-  const width = Math.ceil(Math.max(60, ...widths) * CELL_WIDTH + 2 * MARGIN);
+  const width = Math.ceil(Math.max(80, ...widths) * CELL_WIDTH + 2 * MARGIN);
   const height = BAR_HEIGHT + lines.length * LINE_HEIGHT + 2 * MARGIN;
   const text = rows.flatMap((runs, row) => {
     const y = BAR_HEIGHT + MARGIN + row * LINE_HEIGHT + 13;

@@ -17,7 +17,7 @@ test('colours, places and characters of XML', () => {
   assert.deepEqual(
     words.map(([, x, , fill, bold, text]) => [Number(x), fill, bold !== undefined, text]),
     [
-      [251, '#8b96a3', false, 'heapmesh\u00a0"x"'],
+      [329.5, '#8b96a3', false, 'heapmesh\u00a0"x"'],
       [16, '#ff7b72', true, 'a&lt;b'],
       [55.1, '#d7dde4', false, 'c'],
       [70.8, '#d7dde4', false, '&amp;'],
