@@ -14,6 +14,8 @@ export interface FileOptions {
   /** What hangs is ended after this time. Default 300,000: ten times what the slowest file may take. */
   readonly timeoutMs?: number;
   readonly say: (text: string) => void;
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 const TIMEOUT_MS = 300_000;
@@ -40,15 +42,16 @@ export async function runFiles(files: readonly string[], options: FileOptions): 
   return total;
 }
 
-async function runFile(file: string, { timeoutMs = TIMEOUT_MS, say }: FileOptions): Promise<Counts> {
+async function runFile(file: string, { timeoutMs = TIMEOUT_MS, say, env }: FileOptions): Promise<Counts> {
   const scratch = mkdtempSync(join(tmpdir(), 'heapmesh-test-'));
   const report = join(scratch, 'report.jsonl');
   const started = performance.now();
   try {
     let printed = '';
-    const { code, timedOut } = await runToEnd(nodeTest(file, report, timeoutMs), timeoutMs, text => {
+    const print = (text: string): void => {
       printed = (printed + text).slice(-PRINTED_SHOWN);
-    });
+    };
+    const { code, timedOut } = await runToEnd(nodeTest(file, report, timeoutMs), timeoutMs, print, env);
     const lines = readLines(report);
     const told = lines.find(line => line.kind === 'counts')?.counts;
     const failures = lines.filter(line => line.kind === 'failed');

@@ -24,11 +24,12 @@ export function runToEnd(
   [file = '', ...args]: readonly string[],
   timeoutMs: number,
   onOutput: (text: string) => void,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<End> {
   const { promise, resolve } = Promise.withResolvers<End>();
   const child = spawn(file, args, {
     cwd: ROOT,
-    env: pinnedEnv(),
+    env: { ...pinnedEnv(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });

@@ -4,7 +4,7 @@ import type { ToolName } from '../tools/table.ts';
 import { runFiles } from './files.ts';
 import { runToEnd } from './process.ts';
 import type { Counts } from './reporter.ts';
-import type { Suite } from './suites.ts';
+import type { Suite, Variant } from './suites.ts';
 
 export interface Result extends Counts {
   readonly suite: string;
@@ -23,6 +23,8 @@ export interface Surroundings {
 
 /** A command that hangs is ended after this time; the slowest takes a twentieth of it. */
 const COMMAND_TIMEOUT_MS = 300_000;
+
+const AS_IT_IS: Variant = { name: '', env: {} };
 
 /** Runs a suite's commands or files, after its tools. Never throws for what the suite does. */
 export async function runSuite(
@@ -59,8 +61,9 @@ export async function runSuite(
     counts[ok ? 'passed' : 'failed']++;
     around.say(`  ${ok ? 'ok  ' : 'FAIL'} ${command.join(' ')}`);
   }
-  if (files.length > 0) {
-    const of = await runFiles(files, { say: around.say });
+  for (const { name, env } of files.length === 0 ? [] : (suite.variants ?? [AS_IT_IS])) {
+    if (name !== '') around.say(`  ${name}:`);
+    const of = await runFiles(files, { say: around.say, env });
     counts.passed += of.passed;
     counts.failed += of.failed;
     counts.skipped += of.skipped;

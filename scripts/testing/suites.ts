@@ -8,12 +8,19 @@ export interface Suite {
   readonly what: string;
   /** Commands, each of which is one test; it passes by exit code 0. */
   readonly commands?: readonly (readonly string[])[];
-  /** Folders whose `*.test.ts` are run by `node:test`. */
+  /** Folders whose `*.test.ts` and `*.conformance.ts` are run by `node:test`. */
   readonly folders?: readonly string[];
+  /** Environments that the files are run in, all of them in each; as it is where there are none. */
+  readonly variants?: readonly Variant[];
   /** Whether it runs what `make build` puts into `dist/`. */
   readonly built?: boolean;
   /** Tools beyond npm's, installed before the suite starts. A suite with none is a quick one. */
   readonly needs?: readonly ToolName[];
+}
+
+export interface Variant {
+  readonly name: string;
+  readonly env: Readonly<Record<string, string>>;
 }
 
 export const SUITES: readonly Suite[] = [
@@ -49,7 +56,19 @@ export const SUITES: readonly Suite[] = [
     folders: ['test/interop'],
     needs: ['grpc-interop-server', 'grpcurl'],
   },
+  {
+    name: 'conformance',
+    what: 'the proxy by cases that know no proxy: h2spec, gRPC interop, attacks, chaos, take-overs',
+    folders: ['test/conformance'],
+    variants: [
+      { name: 'header blocks remembered', env: { HEAPMESH_TEST_PROXY: 'heapmesh' } },
+      { name: 'header blocks not remembered', env: { HEAPMESH_TEST_PROXY: 'heapmesh-plain' } },
+    ],
+    needs: ['h2spec', 'h2spec-grpc', 'nghttpd', 'grpc-interop-server', 'grpc-interop-client'],
+  },
 ];
+
+const TEST_FILE = /\.(?:test|conformance)\.ts$/;
 
 /** Needs nothing but npm, so that it runs on any machine. */
 export function isQuick(suite: Suite): boolean {
@@ -61,5 +80,5 @@ export function filesOf(suite: Suite, suites: readonly Suite[] = SUITES, all = f
   const folders = suites.flatMap(each => each.folders ?? []);
   const owner = (file: string): string | undefined =>
     folders.filter(folder => file.startsWith(`${folder}/`)).sort((a, b) => b.length - a.length)[0];
-  return all.filter(file => file.endsWith('.test.ts') && suite.folders?.includes(owner(file) ?? ''));
+  return all.filter(file => TEST_FILE.test(file) && suite.folders?.includes(owner(file) ?? ''));
 }

@@ -122,12 +122,41 @@ test('commands count as a test each', async () => {
   assert.deepEqual({ passed, failed }, { passed: 1, failed: 2 });
 });
 
+test('a suite with variants runs its files in each of them', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'heapmesh-runner-'));
+  const file = join(folder, 'a.test.mjs');
+  writeFileSync(
+    file,
+    "import test from 'node:test'; test('one', t => { if (process.env.FORM === 'b') throw new Error('b'); });",
+  );
+  const said: string[] = [];
+  const variants = ['a', 'b'].map(name => ({ name: `form ${name}`, env: { FORM: name } }));
+  try {
+    const { passed, failed } = await runSuite({ name: 'x', what: '', variants }, [file], {
+      ci: true,
+      ensureTools: () => Promise.resolve(),
+      say: line => said.push(line),
+    });
+    assert.deepEqual({ passed, failed }, { passed: 1, failed: 1 });
+    assert.match(said.join('\n'), /form a:\n.*ok .*\n {2}form b:\n.*FAIL/);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
 test('every test file is in exactly one suite, the quick suites come first', () => {
-  const files = ['test/core/a.test.ts', 'test/interop/b.test.ts', 'test/new/c.test.ts', 'test/core/rig.ts'];
+  const files = [
+    'test/core/a.test.ts',
+    'test/interop/b.test.ts',
+    'test/new/c.test.ts',
+    'test/core/rig.ts',
+    'test/conformance/d.conformance.ts',
+    'test/conformance/harness.ts',
+  ];
   const owners = files.map(file =>
     SUITES.filter(suite => filesOf(suite, SUITES, files).includes(file)).map(({ name }) => name),
   );
-  assert.deepEqual(owners, [['unit'], ['interop'], ['unit'], []]);
+  assert.deepEqual(owners, [['unit'], ['interop'], ['unit'], [], ['conformance'], []]);
   const quick = SUITES.map(isQuick);
   assert.equal(quick.lastIndexOf(true) < quick.indexOf(false), true);
 });

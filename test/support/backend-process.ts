@@ -1,7 +1,7 @@
 /**
  * A backend as a process of its own, so that a test can kill or freeze it. It prints its address.
  *
- * `/test.v1.Test/Call` is answered after `--delay MS`. `/test.v1.Test/Stream` gets a message every 50 ms until
+ * `/test.v1.Test/Call` is answered after `--delay MS`, with `x-delay` in the head. `/test.v1.Test/Stream` gets a message every 50 ms until
  * the caller ends its side. SIGUSR1: ten times slower from now on. SIGUSR2: resets its connections by RST.
  * SIGTERM: ends as gRPC servers do (GOAWAY with the highest number, PING, GOAWAY with the last one).
  */
@@ -53,10 +53,12 @@ const upstream = await startUpstream({
       streamed(arrival);
       return;
     }
+    const took = delayMs;
     setTimeout(() => {
-      peer.send(...okFrames(stream));
+      const [, ...rest] = okFrames(stream);
+      peer.send(headers(stream, encode([...RESPONSE, ['x-delay', String(took)]])), ...rest);
       done(peer, stream);
-    }, delayMs);
+    }, took);
   },
 });
 process.on('SIGUSR1', () => {
