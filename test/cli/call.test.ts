@@ -163,6 +163,15 @@ test('mistakes of the command line are exit 2 and say what is wrong', async () =
     assert.equal(ran.code, 2, `${method} ${more}: ${ran.stderr}`);
     assert.match(ran.stderr, message);
   }
+  // Before a balancer is asked: a pick for a slip of the pen would count.
+  for (const [data, message] of [
+    ['{"text": ', /^error: -d: the last message is not complete/],
+    ['@/nowhere', /^error: cannot read \/nowhere: /],
+  ] as const) {
+    const ran = await heapmesh(['call', `${SERVICE}/Unary`, '--control', '127.0.0.1:1', '-d', data]);
+    assert.equal(ran.code, 2, ran.stderr);
+    assert.match(ran.stderr, message);
+  }
   const bare = await heapmesh(['call', 'kinds.v1.KindsService', '--address', v1.address]);
   assert.equal(bare.code, 2);
   assert.match(bare.stderr, /Expected SERVICE\/METHOD/);

@@ -6,7 +6,7 @@ import { CliError, Exit, type Io, QuietExit } from '../cli.ts';
 import { CHANNEL_OPTIONS } from '../control.ts';
 import type { OutputFormat } from '../options.ts';
 import { invoke } from './invoke.ts';
-import { exactlyOne, readMessages } from './messages.ts';
+import { checkData, exactlyOne, readMessages } from './messages.ts';
 import { readProtoFiles } from './proto-files.ts';
 import { reflect } from './reflection.ts';
 import { Report } from './report.ts';
@@ -48,6 +48,7 @@ export async function call(name: MethodName, options: CallOptions, io: Io): Prom
   const metadata = metadataOf(options.metadata ?? []);
   const files = options.proto && readProtoFiles(options.proto, options.importFolder ?? []);
   const types = files && findMethod(files, name.service, name.method);
+  await checkData(options.data ?? []);
   const { address, hashKey, zone } = options;
   const target = {
     ...name,

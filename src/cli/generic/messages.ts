@@ -1,6 +1,7 @@
 /** The messages of a call, from `-d`. */
-import { createReadStream } from 'node:fs';
-import type { Readable } from 'node:stream';
+import { constants, createReadStream } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { CliError, Exit } from '../cli.ts';
 import { JsonTextError, JsonValues } from './json-values.ts';
 
@@ -28,6 +29,23 @@ export async function* readMessages(
         throw new CliError(`${name}: ${error.message}`, Exit.USAGE, { cause: error });
       if ((error as NodeJS.ErrnoException).code === undefined) throw error;
       throw new CliError(`cannot read ${name}: ${(error as Error).message}`, Exit.USAGE, { cause: error });
+    }
+  }
+}
+
+/**
+ * Finds what is wrong with `-d` before a server is picked for it: text that is no JSON, a file that cannot be read.
+ * Standard input and what files hold are read when the call is made.
+ */
+export async function checkData(data: readonly string[]): Promise<void> {
+  for (const source of data) {
+    if (source.startsWith('@')) {
+      const file = source.slice(1);
+      await access(file, constants.R_OK).catch((error: unknown) => {
+        throw new CliError(`cannot read ${file}: ${(error as Error).message}`, Exit.USAGE, { cause: error });
+      });
+    } else if (source !== '-') {
+      for await (const _ of readMessages([source], Readable.from([]), 'none'));
     }
   }
 }
