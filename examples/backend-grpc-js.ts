@@ -1,8 +1,8 @@
 /**
  * A grpc-js server that registers itself with a balancer and reports its load.
  *
- *   node examples/backend-grpc-js.ts            # a balancer at 127.0.0.1:4701
- *   BALANCER=10.0.0.5:4701 PORT=50051 node examples/backend-grpc-js.ts
+ *   npx node examples/backend-grpc-js.ts            # a balancer at 127.0.0.1:4701
+ *   BALANCER=10.0.0.5:4701 PORT=50051 npx node examples/backend-grpc-js.ts
  */
 import { promisify } from 'node:util';
 import * as grpc from '@grpc/grpc-js';

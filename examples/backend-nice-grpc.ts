@@ -1,8 +1,8 @@
 /**
  * A nice-grpc server that registers itself with a balancer and reports its load.
  *
- *   node examples/backend-nice-grpc.ts          # a balancer at 127.0.0.1:4701
- *   BALANCER=10.0.0.5:4701 PORT=50051 node examples/backend-nice-grpc.ts
+ *   npx node examples/backend-nice-grpc.ts          # a balancer at 127.0.0.1:4701
+ *   BALANCER=10.0.0.5:4701 PORT=50051 npx node examples/backend-nice-grpc.ts
  */
 import { createLoadReporter } from 'heapmesh/backend';
 import { createServer } from 'nice-grpc';

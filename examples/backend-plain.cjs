@@ -1,8 +1,8 @@
 // Plain JavaScript, CommonJS: a grpc-js server that registers itself with a balancer and says by
 // itself when calls begin and end, for frameworks that know no interceptors.
 //
-//   node examples/backend-plain.cjs             # a balancer at 127.0.0.1:4701
-//   BALANCER=10.0.0.5:4701 PORT=50051 node examples/backend-plain.cjs
+//   npx node examples/backend-plain.cjs             # a balancer at 127.0.0.1:4701
+//   BALANCER=10.0.0.5:4701 PORT=50051 npx node examples/backend-plain.cjs
 
 const { join } = require('node:path');
 const grpc = require('@grpc/grpc-js');

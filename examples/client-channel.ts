@@ -1,8 +1,8 @@
 /**
  * A grpc-js client whose channel picks the least loaded server for every call.
  *
- *   node examples/client-channel.ts             # a balancer at 127.0.0.1:4701
- *   BALANCER=10.0.0.5:4701,10.0.0.6:4701 node examples/client-channel.ts
+ *   npx node examples/client-channel.ts             # a balancer at 127.0.0.1:4701
+ *   BALANCER=10.0.0.5:4701,10.0.0.6:4701 npx node examples/client-channel.ts
  */
 import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';

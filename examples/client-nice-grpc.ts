@@ -1,8 +1,9 @@
 /**
  * A nice-grpc client whose channel picks the least loaded server for every call, streams included.
+ * It streams, which among the examples only backend-nice-grpc.ts serves: start no other beside it.
  *
- *   node examples/client-nice-grpc.ts           # a balancer at 127.0.0.1:4701
- *   BALANCER=10.0.0.5:4701 ZONE=z1 node examples/client-nice-grpc.ts
+ *   npx node examples/client-nice-grpc.ts           # a balancer at 127.0.0.1:4701
+ *   BALANCER=10.0.0.5:4701 ZONE=z1 npx node examples/client-nice-grpc.ts
  */
 import * as grpc from '@grpc/grpc-js';
 import { registerHeapmesh, requireHeapmesh } from 'heapmesh/client';

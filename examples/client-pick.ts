@@ -2,8 +2,8 @@
  * Asks the balancer for every call and makes the call itself: for callers that have their own way of
  * calling a server. Here that is a grpc-js client for each address.
  *
- *   node examples/client-pick.ts                # a balancer at 127.0.0.1:4701
- *   BALANCER=10.0.0.5:4701,10.0.0.6:4701 node examples/client-pick.ts
+ *   npx node examples/client-pick.ts                # a balancer at 127.0.0.1:4701
+ *   BALANCER=10.0.0.5:4701,10.0.0.6:4701 npx node examples/client-pick.ts
  */
 import { ChannelCredentials } from '@grpc/grpc-js';
 import { createPickClient } from 'heapmesh/client';

@@ -1,7 +1,7 @@
 // Plain JavaScript, CommonJS: the target is all that differs from a client of one server.
 //
-//   node examples/client-plain.cjs              # a balancer at 127.0.0.1:4701
-//   BALANCER=10.0.0.5:4701 node examples/client-plain.cjs
+//   npx node examples/client-plain.cjs              # a balancer at 127.0.0.1:4701
+//   BALANCER=10.0.0.5:4701 npx node examples/client-plain.cjs
 
 const { join } = require('node:path');
 const grpc = require('@grpc/grpc-js');
