@@ -344,10 +344,7 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     // All streams of a caller may be stalled, and a call that is not goes on.
     const heldBytes = Math.max(HTTP2_LIMITS.heldBytes, maxConcurrentStreams * HTTP2_LIMITS.streamWindowBytes);
     const limits = { ...HTTP2_LIMITS, maxConcurrentStreams, heldBytes };
-    const caller = new Downstream(socket, this, this, limits, now, age);
-    this.callers.add(caller);
-    // It was in the kernel's hands when the drain began.
-    if (this.closing !== undefined) caller.drain(now);
+    this.callers.add(new Downstream(socket, this, this, limits, now, age));
   }
 
   private watch(): void {

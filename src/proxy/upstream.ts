@@ -196,8 +196,7 @@ export class Upstream extends Transport implements End {
     this.connection.setTag(stream, -1);
     call?.backendClosed();
     this.lastUsed = this.lastRead;
-    if (this.backend.isClosing && this.connection.openStreams === 0) this.end();
-    else this.backend.roomAgain();
+    this.backend.roomAgain();
   }
 
   writable(stream: number): void {

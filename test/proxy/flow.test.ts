@@ -5,7 +5,17 @@ import type { Caller } from '../support/h2/caller.ts';
 import { encode } from '../support/h2/hpack.ts';
 import type { Peer } from '../support/h2/peer.ts';
 import { type Arrival, answerOk, OK, okFrames, RESPONSE } from '../support/h2/upstream.ts';
-import { data, Flag, headers, message, Setting, Type, windowUpdate } from '../support/h2/wire.ts';
+import {
+  Code,
+  data,
+  Flag,
+  headers,
+  message,
+  reset,
+  Setting,
+  Type,
+  windowUpdate,
+} from '../support/h2/wire.ts';
 import { startRig, until, upstreamFor } from './rig.ts';
 
 const STREAM_WINDOW = 64 * 1024;
@@ -98,6 +108,35 @@ test('a backend that takes nothing: the caller is let send a window and what is 
   await peer.next(({ flags, type }) => type === Type.DATA && (flags & Flag.END_STREAM) !== 0);
   peer.send(...okFrames(there));
   assert.equal((await caller.outcome(stream)).grpcStatus, 0);
+});
+
+test('what a second backend takes of a request is not credited a second time', async t => {
+  const TAKES = 30_000;
+  const arrived: Arrival[] = [];
+  const upstream = await upstreamFor(t, {
+    settings: [[Setting.INITIAL_WINDOW_SIZE, TAKES]],
+    credits: false,
+    onStream: arrival => void arrived.push(arrival),
+  });
+  const rig = await startRig(t, [upstream.address]);
+  const caller = await rig.caller();
+  const stream = caller.open();
+  const pushed = push(caller, stream, 40_000);
+  await until(() => arrived.length === 1);
+  const [first] = arrived as [Arrival];
+  await until(() => got(first.peer, first.stream) === TAKES);
+  first.peer.send(reset(first.stream, Code.REFUSED_STREAM));
+  await until(() => arrived.length === 2);
+  const [, second] = arrived as [Arrival, Arrival];
+  await until(() => got(second.peer, second.stream) === TAKES);
+  await settled(caller, second.peer);
+  assert.equal(pushed.sent, 40_000);
+  // Half a window is announced at once: what was credited is seen by what is still missing.
+  const credited = caller.frames
+    .filter(({ type, stream: of }) => type === Type.WINDOW_UPDATE && of === stream)
+    .reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 0);
+  assert.ok(credited <= TAKES, `${credited} octets credited`);
+  caller.send(reset(stream, Code.CANCEL));
 });
 
 test('two hundred callers that take nothing stall nobody on the same connection to a backend', async t => {

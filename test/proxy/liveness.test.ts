@@ -79,6 +79,9 @@ test('slow calls one after the other do not make it ask more than is forgiven', 
 
 test('without calls nothing is asked, and one that is asked for is waited for without calls too', () => {
   assert.deepEqual(new Clock().run(1_000_000).said, []);
+  const cancelled = new Clock().begin();
+  cancelled.calls = 0;
+  assert.deepEqual(cancelled.run(1_000_000).said, []);
   const clock = new Clock().begin().run(3_000);
   clock.calls = 0;
   assert.deepEqual(clock.verdicts(), ['ask', 'silent']);

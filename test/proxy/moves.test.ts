@@ -174,6 +174,22 @@ test('a backend that asks for time gets it; one that says no is not asked again'
   }
 });
 
+test('a retry that nobody takes any more ends by what the backend had said', async t => {
+  const upstream = await upstreamFor(t, {
+    onStream: arrival => answer(arrival, 10, [['grpc-retry-pushback-ms', '100']]),
+  });
+  const rig = await startRig(t, [upstream.address], retry());
+  const caller = await rig.caller();
+  const call = caller.call();
+  await until(() => upstream.counts.streams === 1);
+  await rig.mesh.registry.propose(
+    { kind: 'observe', id: 'a', observation: { phase: 'ejected', healthy: false } },
+    'the test',
+  );
+  const outcome = await call;
+  assert.deepEqual([outcome.grpcStatus, outcome.grpcMessage], [10, 'as it said']);
+});
+
 test('a call that waits for its retry ends by its deadline, by its caller, and with the proxy', async t => {
   const upstream = await upstreamFor(t, {
     onStream: arrival => answer(arrival, 14, [['grpc-retry-pushback-ms', '50000']]),
