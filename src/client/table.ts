@@ -95,8 +95,7 @@ export class CallerTable {
 
   /** The server's weight and limit as they are now. */
   describe(row: Row, weight: number, maxConcurrency: number): void {
-    this.loads.weight[row.slot] = weight;
-    this.loads.maxConcurrency[row.slot] = maxConcurrency;
+    this.loads.describe(row.slot, weight, maxConcurrency);
   }
 
   /**
@@ -133,14 +132,18 @@ export class CallerTable {
     if (load.sequence === 0n) return;
     if (begun) this.loads.restart(row.slot);
     else if (row.instanceId === instanceId && row.sequence === load.sequence) return;
+    const now = this.clock();
+    const ageMs = millisOf(load.age);
+    // Lists of several services can come from several balancers, and one tells later than another.
+    const elsewhere = !begun && row.instanceId !== instanceId;
+    if (elsewhere && now - ageMs < (this.loads.reportTime[row.slot] as number)) return;
     row.instanceId = instanceId;
     row.sequence = load.sequence;
     const told = millisOf(load.interval);
     this.loads.adopt(
       row.slot,
       {
-        sequence: Number(load.sequence),
-        ageMs: millisOf(load.age),
+        ageMs,
         inFlight: load.inFlight,
         utilization: load.utilization,
         capacity: load.capacity,
@@ -149,7 +152,7 @@ export class CallerTable {
         // Loads that were asked for more rarely than reports come are not late before their time.
         intervalMs: told > 0 ? Math.max(told, minIntervalMs) : 0,
       },
-      this.clock(),
+      now,
     );
   }
 

@@ -10,6 +10,7 @@
  */
 import { Outcome } from './core.ts';
 import type { LeaseTable } from './lease.ts';
+import { LOAD_LIMITS } from './limits.ts';
 import { SCORE } from './score.ts';
 
 /** A pool's side of a row: told when the row's load has changed. */
@@ -300,7 +301,7 @@ export class CallRows {
       const next = (sums[row + FAILURE] as number) * (1 - SCORE.failureStep);
       sums[row + FAILURE] = next < FORGOTTEN ? 0 : next;
     }
-    if (!(latencyMs >= 0)) return;
+    if (!(latencyMs >= 0 && latencyMs <= LOAD_LIMITS.latencyMs)) return;
     const present = sums[row + LATENCY] as number;
     // Two writes instead of a choice between a number given and one computed: V8 would box the latter.
     if (Number.isNaN(present)) {

@@ -28,7 +28,7 @@ const ARITY = 1 << SHIFT;
 const ABSENT = -1;
 const FIRST_INSERTION = -(2 ** 53);
 
-/** Cells of the stamp counters, which are doubles and therefore live in an array. */
+/** Cells of the stamp counters, which are doubles. */
 const PICKS = 0;
 const INSERTIONS = 1;
 
@@ -49,30 +49,28 @@ export class IndexedHeap {
   // By item.
   private positions: Int32Array;
   private stampsLeft: Float64Array;
-
-  private readonly counters = new Float64Array(2);
-
+  private readonly counters: Float64Array;
   /** Positions that a walk has yet to visit: a binary heap in the order of what stands there. */
   private frontier = new Int32Array(16);
   private frontierSize = 0;
 
   /**
    * @param capacity items that fit before the arrays double; the highest item counts, not their number
-   * @param key a cell to share with another heap
+   * @param kin a heap to share the key cell and the stamp counters with: the stamps of both are one order
    */
-  constructor(capacity: number = HEAP_LIMITS.initialCapacity, key: Float64Array = new Float64Array(1)) {
+  constructor(capacity: number = HEAP_LIMITS.initialCapacity, kin?: IndexedHeap) {
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > HEAP_LIMITS.maxItems) {
       throw new RangeError(
         `heap capacity must be an integer from 1 to ${HEAP_LIMITS.maxItems}, got ${capacity}`,
       );
     }
-    this.key = key;
+    this.key = kin?.key ?? new Float64Array(1);
+    this.counters = kin?.counters ?? Float64Array.of(0, FIRST_INSERTION);
     this.keys = new Float64Array(capacity);
     this.stamps = new Float64Array(capacity);
     this.items = new Int32Array(capacity);
     this.positions = new Int32Array(capacity).fill(ABSENT);
     this.stampsLeft = new Float64Array(capacity);
-    this.counters[INSERTIONS] = FIRST_INSERTION;
   }
 
   get size(): number {
@@ -104,6 +102,17 @@ export class IndexedHeap {
     return this.count === 0 ? Number.NaN : (this.keys[0] as number);
   }
 
+  /** True where `item`, which is here, stands before `other`, which is in `kin`. */
+  precedes(item: number, kin: IndexedHeap, other: number): boolean {
+    const here = this.positionOf(item);
+    const there = kin.positionOf(other);
+    const key = this.keys[here] as number;
+    const otherKey = kin.keys[there] as number;
+    return (
+      key < otherKey || (key === otherKey && (this.stamps[here] as number) < (kin.stamps[there] as number))
+    );
+  }
+
   /** The item at a place of the heap's array (children of p: p·ARITY + 1 ...), or -1; for drawing. */
   itemAt(position: number): number {
     return position < this.count ? (this.items[position] ?? ABSENT) : ABSENT;
@@ -116,14 +125,14 @@ export class IndexedHeap {
    */
   insert(item: number, key: number): void {
     if (!(key > Number.NEGATIVE_INFINITY)) throw badKey(item, key);
-    const position = this.append(item, false);
+    const position = this.append(item);
     this.keys[position] = key;
     this.siftUp(position);
   }
 
   /** Puts an item in before every key. Among such items the one touched longest ago is first. */
   insertAsRoot(item: number): void {
-    const position = this.append(item, false);
+    const position = this.append(item);
     this.keys[position] = Number.NEGATIVE_INFINITY;
     this.siftUp(position);
   }
@@ -131,12 +140,13 @@ export class IndexedHeap {
   /**
    * Puts an item back that was removed, with the place among equal keys that it had then: for one that
    * leaves the order for a while (at its cap) and must not come back as one never picked. An item that
-   * was never here is inserted. Its key is what `key` holds; errors as in insert().
+   * was never there is inserted. Its key is what `key` holds; errors as in insert().
+   * @param from where it was removed: this heap or its kin
    */
-  putBack(item: number): void {
+  putBack(item: number, from: IndexedHeap = this): void {
     const key = this.key[0] as number;
     if (!(key > Number.NEGATIVE_INFINITY)) throw badKey(item, key);
-    const position = this.append(item, true);
+    const position = this.append(item, from);
     this.keys[position] = key;
     this.siftUp(position);
   }
@@ -244,8 +254,6 @@ export class IndexedHeap {
     this.frontierSize = 0;
     this.positions.fill(ABSENT);
     this.stampsLeft.fill(0);
-    this.counters[PICKS] = 0;
-    this.counters[INSERTIONS] = FIRST_INSERTION;
   }
 
   /**
@@ -338,11 +346,11 @@ export class IndexedHeap {
   }
 
   /** Puts an item behind the last; its key and the sift are the caller's. May replace the arrays. */
-  private append(item: number, back: boolean): number {
+  private append(item: number, from?: IndexedHeap): number {
     if (this.positionOf(item) >= 0) throw new RangeError(`item ${item} is in the heap already`);
     if (item >= this.positions.length || !(item >= 0) || !Number.isInteger(item)) this.grow(item);
     const position = this.count++;
-    let stamp = back ? (this.stampsLeft[item] as number) : 0;
+    let stamp = from?.stampsLeft[item] ?? 0;
     if (stamp === 0) {
       stamp = this.counters[INSERTIONS] as number;
       this.counters[INSERTIONS] = stamp + 1;

@@ -55,9 +55,9 @@ export class LeaseTable {
   private freeTail = -1;
 
   // Leased rows as a ring in the order in which they are to be looked at: row, its generation, the time.
-  private ring = new Int32Array(64);
-  private ringGeneration = new Int32Array(64);
-  private ringLook = new Float64Array(64);
+  private ring = new Int32Array(256);
+  private ringGeneration = new Int32Array(256);
+  private ringLook = new Float64Array(256);
   private ringHead = 0;
   private ringSize = 0;
 
@@ -239,22 +239,43 @@ export class LeaseTable {
 
   /** Lets a row be looked at when its time is up. */
   private enqueue(row: number): void {
-    const size = this.ring.length;
-    if (this.ringSize === size) {
-      this.ring = unrolled(Int32Array, this.ring, this.ringHead);
-      this.ringGeneration = unrolled(Int32Array, this.ringGeneration, this.ringHead);
-      this.ringLook = unrolled(Float64Array, this.ringLook, this.ringHead);
-      this.ringHead = 0;
-    }
+    if (this.ringSize === this.ring.length) this.widenRing();
     const at = (this.ringHead + this.ringSize) & (this.ring.length - 1);
     this.ring[at] = row;
     this.ringGeneration[at] = this.cells[(row << CELLS) + GENERATION] as number;
     this.ringLook[at] = this.times[(row << TIMES) + EXPIRES] as number;
     this.ringSize++;
   }
+
+  /**
+   * Makes room in a ring that is full: drops leases that were completed, so that it holds no more than
+   * some times those that are open, however fast they come and go. Doubles where a quarter are open.
+   */
+  private widenRing(): void {
+    const { ring, ringGeneration, ringLook } = this;
+    const mask = ring.length - 1;
+    let kept = 0;
+    for (let n = 0; n <= mask; n++) {
+      const from = (this.ringHead + n) & mask;
+      const row = ring[from] as number;
+      const cells = row << CELLS;
+      const open = this.cells[cells + OPEN] === 1 && this.cells[cells + GENERATION] === ringGeneration[from];
+      if (!open) continue;
+      const to = (this.ringHead + kept++) & mask;
+      ring[to] = row;
+      ringGeneration[to] = ringGeneration[from] as number;
+      ringLook[to] = ringLook[from] as number;
+    }
+    this.ringSize = kept;
+    if (kept <= ring.length / 4) return;
+    this.ring = unrolled(Int32Array, ring, this.ringHead);
+    this.ringGeneration = unrolled(Int32Array, ringGeneration, this.ringHead);
+    this.ringLook = unrolled(Float64Array, ringLook, this.ringHead);
+    this.ringHead = 0;
+  }
 }
 
-/** A full ring of twice the size, its head at 0. */
+/** A ring in an array of twice the size, its head at 0. */
 function unrolled<T extends Int32Array | Float64Array>(
   make: new (length: number) => T,
   from: T,

@@ -28,7 +28,29 @@ export const LEASE_LIMITS = {
   expiryLooks: 20_000,
 } as const;
 
+/** What is believed of load, whoever tells it; beyond it, numbers that others are computed from would not be finite. */
+export const LOAD_LIMITS = {
+  /** Calls in flight: counts are Int32. */
+  inFlight: 0x7fff_ffff,
+  /** Calls a second. */
+  rate: 1e12,
+  /** Least utilization that says something; less is unknown, like 0. */
+  minUtilization: 1e-6,
+  maxUtilization: 1e6,
+  /** What a report may cover, and how old it may be, ms: a day. */
+  windowMs: 24 * 3_600_000,
+  /** Learned by another balancer, calls/s. */
+  minCapacity: 1e-9,
+  maxCapacity: 1e18,
+  /** A call that took longer says nothing, ms: three years. */
+  latencyMs: 1e11,
+  minWeight: 1e-6,
+  maxWeight: 1e6,
+} as const;
+
 export const MESH_LIMITS = {
+  /** Warm-ups that end in one tick: each is an entry of the log, and a fleet ends them together; some milliseconds. */
+  warmUpsEnded: 200,
   /** How often time is told to the mesh, ms: half of the shortest sweep, and fine enough for a lease. */
   tickMs: 50,
 } as const;
@@ -43,6 +65,11 @@ export const POOL_LIMITS = {
   sweepMembers: 4_096,
   /** Shortest time in which all members of a pool are swept once, ms. */
   sweepFloorMs: 100,
+  /**
+   * Zones of a pool with heaps of their own: each costs memory by the pool's size, and a look a pick. More are
+   * a mistake, such as host names for zones; servers of those stand with the ones that name no zone.
+   */
+  zones: 64,
 } as const;
 
 /** The SDK of backends: `heapmesh/backend`. */

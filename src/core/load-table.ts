@@ -5,13 +5,13 @@
  */
 import { CallRows } from './call-rows.ts';
 import type { LoadSample } from './core.ts';
+import { LOAD_LIMITS } from './limits.ts';
 import { type CapacityCell, decayedFailure, learnCapacity, SCORE } from './score.ts';
 
 export { LeaseKind, type RowListener } from './call-rows.ts';
 
 /** What another balancer says of a server: `heapmesh.v1.ServerLoad` as numbers, ms and calls/s; NaN is unknown. */
 export interface AdoptedLoad {
-  readonly sequence: number;
   readonly ageMs: number;
   readonly inFlight: number;
   readonly utilization: number;
@@ -21,10 +21,9 @@ export interface AdoptedLoad {
   readonly intervalMs: number;
 }
 
-/** 0 for what is negative or NaN. */
-function positive(value: number): number {
-  // biome-ignore lint/complexity/useMathMinMax: Math.max hands NaN on, which here means "not said"
-  return value > 0 ? value : 0;
+/** 0 for what is below `least` or NaN, `most` for what is above that: sums of believed numbers stay finite. */
+function within(value: number, least: number, most: number): number {
+  return value >= least ? Math.min(value, most) : 0;
 }
 
 export class LoadTable extends CallRows {
@@ -59,7 +58,7 @@ export class LoadTable extends CallRows {
   maxConcurrency = new Int32Array(0);
 
   private readonly free: number[] = [];
-  private readonly capacityCell: CapacityCell = { served: 0, busyS: 0 };
+  private readonly capacityCell: CapacityCell = { served: 0, busyS: 0, known: false };
   private readonly failureCell = new Float64Array(1);
 
   /** A row for a server, all zero and never reported. */
@@ -71,10 +70,16 @@ export class LoadTable extends CallRows {
     }
     this.used++;
     this.beginRow(slot);
-    this.weight[slot] = weight;
-    this.maxConcurrency[slot] = maxConcurrency;
+    this.describe(slot, weight, maxConcurrency);
     this.restart(slot);
     return slot;
+  }
+
+  /** The server's weight and limit as they are now; who knows of the change tells the pools. */
+  describe(slot: number, weight: number, maxConcurrency: number): void {
+    const { minWeight, maxWeight, inFlight } = LOAD_LIMITS;
+    this.weight[slot] = weight > 0 ? Math.min(maxWeight, Math.max(minWeight, weight)) : 1;
+    this.maxConcurrency[slot] = within(maxConcurrency, 0, inFlight);
   }
 
   /** Ends a row's life: leases on it that are still open change nothing any more. */
@@ -125,30 +130,33 @@ export class LoadTable extends CallRows {
   /** Takes a report in and re-keys the server in every pool it is in. */
   report(slot: number, sample: LoadSample, now: number): void {
     this.reports++;
-    const last = this.reportTime[slot] as number;
-    const sinceMs = now - last;
+    const sinceMs = now - (this.reportTime[slot] as number);
     const interval = this.stampReport(slot, sinceMs, now);
-    const windowMs = sample.windowMs > 0 ? sample.windowMs : sinceMs;
+    const windowMs = sample.windowMs > 0 ? Math.min(sample.windowMs, LOAD_LIMITS.windowMs) : sinceMs;
     const known = windowMs > 0 && windowMs < Number.POSITIVE_INFINITY;
 
-    const rps = positive(sample.rps);
-    const eps = Math.min(positive(sample.eps), rps);
+    const { inFlight: most, rate, minUtilization, maxUtilization } = LOAD_LIMITS;
+    const rps = within(sample.rps, 0, rate);
+    const eps = Math.min(within(sample.eps, 0, rate), rps);
+    const utilization = within(sample.utilization, minUtilization, maxUtilization);
     this.rps[slot] = rps;
-    this.utilization[slot] = positive(sample.utilization);
+    this.utilization[slot] = utilization;
     this.failureReported[slot] = rps > 0 ? eps / rps : 0;
 
-    const inFlight = sample.inFlight >= 0 ? sample.inFlight : this.inferInFlight(slot, rps, windowMs);
+    const told = sample.inFlight >= 0 ? Math.min(sample.inFlight, most) : Number.NaN;
+    const inFlight = told >= 0 ? told : Math.min(this.inferInFlight(slot, rps, windowMs), most);
     this.countOthers(slot, inFlight, interval, sinceMs, Number.NaN);
-    this.reported[slot] = sample.inFlight >= 0 ? sample.inFlight : Number.NaN;
+    this.reported[slot] = told;
 
     if (known) {
       const served = ((rps - eps) * windowMs) / 1000;
       if (served > 0) this.prove(slot, served);
-      if (sample.utilization > 0 && rps > 0) {
+      if (utilization > 0 && rps > 0) {
         const cell = this.capacityCell;
         cell.served = this.served[slot] as number;
         cell.busyS = this.busyS[slot] as number;
-        const busyS = (sample.utilization * windowMs) / 1000;
+        cell.known = (this.capacity[slot] as number) > 0;
+        const busyS = (utilization * windowMs) / 1000;
         this.capacity[slot] = learnCapacity(cell, served, busyS, windowMs, interval);
         this.served[slot] = cell.served;
         this.busyS[slot] = cell.busyS;
@@ -161,22 +169,20 @@ export class LoadTable extends CallRows {
   /** Takes over what another balancer learned from a report; same effect as the report itself. */
   adopt(slot: number, load: AdoptedLoad, now: number): void {
     this.reports++;
-    const time = now - positive(load.ageMs);
+    const { inFlight: most, maxUtilization, minCapacity, maxCapacity, windowMs } = LOAD_LIMITS;
+    const time = now - within(load.ageMs, 0, windowMs);
     const sinceMs = time - (this.reportTime[slot] as number);
     const interval = this.stampReport(slot, sinceMs, time);
-    if (load.intervalMs > 0) this.intervalMs[slot] = load.intervalMs;
-    this.utilization[slot] = positive(load.utilization);
-    this.failureReported[slot] = Math.min(1, positive(load.failure));
-    this.countOthers(
-      slot,
-      load.inFlight >= 0 ? load.inFlight : this.own(slot),
-      interval,
-      sinceMs,
-      load.others,
-    );
-    this.reported[slot] = load.inFlight;
-    if (load.capacity > 0) {
-      this.capacity[slot] = load.capacity;
+    if (load.intervalMs > 0) this.intervalMs[slot] = within(load.intervalMs, 0, windowMs);
+    this.utilization[slot] = within(load.utilization, 0, maxUtilization);
+    this.failureReported[slot] = within(load.failure, 0, 1);
+    const told = load.inFlight >= 0 ? Math.min(load.inFlight, most) : Number.NaN;
+    const startMean = load.others >= 0 ? Math.min(load.others, most) : Number.NaN;
+    this.countOthers(slot, told >= 0 ? told : this.own(slot), interval, sinceMs, startMean);
+    this.reported[slot] = told;
+    const capacity = within(load.capacity, minCapacity, maxCapacity);
+    if (capacity > 0) {
+      this.capacity[slot] = capacity;
       this.capacityTime[slot] = time;
     }
     this.announce(slot, now);

@@ -5,7 +5,7 @@
 import { ANY_SERVICE, type LoadSample, Outcome, type ServerView } from './core.ts';
 import type { Proposal } from './entries.ts';
 import { type LeaseOwner, LeaseTable } from './lease.ts';
-import { LEASE_LIMITS } from './limits.ts';
+import { LEASE_LIMITS, MESH_LIMITS } from './limits.ts';
 import { type AdoptedLoad, LoadTable } from './load-table.ts';
 import { Pool } from './pool.ts';
 import { Registry } from './registry.ts';
@@ -123,15 +123,21 @@ export class Mesh implements LeaseOwner {
     this.lastTick = now;
     this.leases.expire(now, LEASE_LIMITS.expiryLooks);
     if (elapsed > 0) for (const pool of this.byService.values()) pool.sweep(now, elapsed);
+    let ending: number = MESH_LIMITS.warmUpsEnded;
     for (const slot of this.warming) {
+      if (ending === 0) break;
       const since = now - (this.loads.warmSince[slot] as number);
       const proven = this.loads.provenSince(slot);
       if (!isWarm(proven, since)) continue;
+      ending--;
       this.warming.delete(slot);
+      const id = this.idOf(slot);
       const cause = `served ${Math.floor(proven)} calls in ${(since / 1000).toFixed(1)} s of warm-up`;
       const observation = { phase: 'active', healthy: true } as const;
-      // Where the log refuses it the registry returns the server to WARMING, and it is tried again.
-      this.registry.propose({ kind: 'observe', id: this.idOf(slot), observation }, cause).catch(() => {});
+      // Where it is refused the server is WARMING still, or again, and it is tried again.
+      this.registry.propose({ kind: 'observe', id, observation }, cause).catch(() => {
+        if (this.registry.get(id)?.state === 'WARMING') this.warming.add(this.slotOf(id));
+      });
     }
   }
 
@@ -153,8 +159,9 @@ export class Mesh implements LeaseOwner {
       this.slots.set(id, slot);
       this.ids[slot] = id;
     }
-    this.loads.weight[slot] = spec.weight;
-    this.loads.maxConcurrency[slot] = spec.maxConcurrency;
+    this.loads.describe(slot, spec.weight, spec.maxConcurrency);
+    // Another process under the same name: a pod that came back elsewhere.
+    if (before !== undefined && before.spec.address !== spec.address) this.loads.restart(slot);
     const warms = after.state === 'WARMING';
     const begins = warms && before?.state !== 'WARMING';
     if (begins) this.loads.warmUp(slot, now);
@@ -192,8 +199,9 @@ export class Mesh implements LeaseOwner {
     const count = this.namers.get(service) ?? 0;
     this.namers.set(service, count + 1);
     if (count > 0) return;
-    const pool = new Pool(service, this.byId.length, this.loads, this.leases);
-    this.byId.push(pool);
+    const ended = this.byId.indexOf(undefined);
+    const pool = new Pool(service, ended < 0 ? this.byId.length : ended, this.loads, this.leases);
+    this.byId[pool.id] = pool;
     this.byService.set(service, pool);
     this.configure(pool);
     if (service === ANY_SERVICE) return;

@@ -8,6 +8,7 @@
  * The key is the score times g, the pool's mean capacity: what a member's key was computed from must not
  * depend on when that was, and g is a guess until the first capacity is learned.
  */
+import { LOAD_LIMITS } from './limits.ts';
 import type { LoadTable } from './load-table.ts';
 import { driftedCapacity, gridStepOf, othersEstimate, SCORE, staleFactor } from './score.ts';
 
@@ -32,10 +33,12 @@ export class PoolScores {
   private residenceToldMs = Number.NaN;
   /** Ā, ms. */
   private meanAgeMs = 0;
+  /** Σ o and Σ c of eligible members that report, and how many these are. */
   private sumOthers = 0;
   private sumCapacity = 0;
+  private counting = 0;
 
-  /** What of a member is in the sums now. */
+  /** What of a member is in the sums now; its capacity is 0 where it does not count. */
   private countedOthers = new Float64Array(0);
   private countedCapacity = new Float64Array(0);
 
@@ -43,8 +46,6 @@ export class PoolScores {
   private readonly round = {
     members: 0,
     own: 0,
-    others: 0,
-    capacity: 0,
     logs: 0,
     known: 0,
     ages: 0,
@@ -87,23 +88,18 @@ export class PoolScores {
   }
 
   /** A member comes in, its terms from what its row says. */
-  enter(member: number, slot: number, now: number): void {
+  enter(member: number, slot: number, eligible: boolean, now: number): void {
     this.parts[(member << ROW) + STEP] = Number.NaN;
-    this.countedOthers[member] = 0;
-    this.countedCapacity[member] = 0;
-    this.refresh(member, slot, now);
+    this.refresh(member, slot, eligible, now);
   }
 
   leave(member: number): void {
-    this.sumOthers -= this.countedOthers[member] as number;
-    this.sumCapacity -= this.countedCapacity[member] as number;
-    this.countedOthers[member] = 0;
-    this.countedCapacity[member] = 0;
+    this.share(member, 0, 0);
   }
 
   /** Learns W from an own call that was served. */
   served(latencyMs: number): void {
-    if (!(latencyMs >= 0)) return;
+    if (!(latencyMs >= 0 && latencyMs <= LOAD_LIMITS.latencyMs)) return;
     const present = this.residenceMs;
     // As in CallRows: a choice between a number given and one computed would be boxed.
     if (Number.isNaN(present)) this.residenceMs = latencyMs;
@@ -114,8 +110,8 @@ export class PoolScores {
   toldOf(slot: number): void {
     const inFlight = this.loads.reported[slot] as number;
     const rps = this.loads.rps[slot] as number;
-    if (!(inFlight > 0) || rps <= 0) return;
     const residence = (inFlight * 1000) / rps;
+    if (!(residence > 0 && residence <= LOAD_LIMITS.latencyMs)) return;
     const present = this.residenceToldMs;
     this.residenceToldMs = !Number.isNaN(present)
       ? present + SCORE.residenceStep * (residence - present)
@@ -123,7 +119,7 @@ export class PoolScores {
   }
 
   /** Computes a member's terms anew, with everything that depends on age. */
-  refresh(member: number, slot: number, now: number): void {
+  refresh(member: number, slot: number, eligible: boolean, now: number): void {
     const loads = this.loads;
     const learned = loads.capacity[slot] as number;
     // At once: against a guess the first servers to be known could look many times too fast or slow.
@@ -138,17 +134,14 @@ export class PoolScores {
 
     const last = loads.others[slot] as number;
     const reports = !Number.isNaN(last);
-    this.sumOthers += (reports ? last : 0) - (this.countedOthers[member] as number);
-    this.countedOthers[member] = reports ? last : 0;
-    this.sumCapacity += (reports ? scaled : 0) - (this.countedCapacity[member] as number);
-    this.countedCapacity[member] = reports ? scaled : 0;
-
-    const share = this.sumCapacity > 0 ? Math.max(0, (this.sumOthers * scaled) / this.sumCapacity) : 0;
-    let others = share;
+    if (eligible && reports) this.share(member, last, scaled);
+    else this.share(member, 0, 0);
+    const fair = this.sumCapacity > 0 ? Math.max(0, (this.sumOthers * scaled) / this.sumCapacity) : 0;
+    let others = fair;
     let stale = 1;
     if (reports) {
       const age = now - (loads.reportTime[slot] as number);
-      const prior = 0.5 * (loads.othersMean[slot] as number) + 0.5 * share;
+      const prior = 0.5 * (loads.othersMean[slot] as number) + 0.5 * fair;
       others = othersEstimate(last, prior, age, this.residence());
       const interval = loads.intervalMs[slot] as number;
       if (interval > 0 && age > SCORE.staleIntervals * interval) {
@@ -168,13 +161,24 @@ export class PoolScores {
     this.parts[(member << ROW) + PENALTY] = failure * failure * SCORE.failureCostS * this.mean();
   }
 
-  /** Counts a member into the round that `endRound` closes. */
-  count(member: number, slot: number, now: number): void {
+  /** Puts a member's part of the sums in the place of what it was; 0 of both takes it out. */
+  private share(member: number, others: number, capacity: number): void {
+    const counted = this.countedCapacity[member] as number;
+    if (counted > 0) this.counting--;
+    if (capacity > 0) this.counting++;
+    this.sumOthers += others - (this.countedOthers[member] as number);
+    this.sumCapacity += capacity - counted;
+    this.countedOthers[member] = others;
+    this.countedCapacity[member] = capacity;
+    // What rounding leaves behind would be shared out by what rounding leaves behind.
+    if (this.counting === 0) this.sumOthers = this.sumCapacity = 0;
+  }
+
+  /** Counts an eligible member into the round that `endRound` closes. */
+  count(slot: number, now: number): void {
     const round = this.round;
     round.members++;
     round.own += this.loads.own(slot);
-    round.others += this.countedOthers[member] as number;
-    round.capacity += this.countedCapacity[member] as number;
     const learned = this.loads.capacity[slot] as number;
     if (learned > 0) {
       round.logs += Math.log(learned);
@@ -187,19 +191,17 @@ export class PoolScores {
     }
   }
 
-  /** All members were counted: the sums are made exact, the means follow. */
+  /** All members were counted: the means follow. */
   endRound(): void {
     const round = this.round;
     this.meanOwn = round.members > 0 ? round.own / round.members : 0;
-    this.sumOthers = round.others;
-    this.sumCapacity = round.capacity;
     this.meanCapacity = round.known > 0 ? Math.exp(round.logs / round.known) : Number.NaN;
     if (round.busy > 0) {
       const age = round.ages / round.busy;
       // A slow mean: a stuck server must not pull up what it is compared with.
       this.meanAgeMs = this.meanAgeMs > 0 ? this.meanAgeMs + 0.05 * (age - this.meanAgeMs) : age;
     }
-    round.members = round.own = round.others = round.capacity = 0;
+    round.members = round.own = 0;
     round.logs = round.known = round.ages = round.busy = 0;
   }
 
@@ -221,6 +223,30 @@ export class PoolScores {
       penalty_seconds: this.seconds(parts[row + PENALTY] as number),
       ...(age < Number.POSITIVE_INFINITY ? { report_age_seconds: age / 1000 } : {}),
     };
+  }
+
+  /** Throws where the sums are not those of the members that count. */
+  verify(members: { isOut(member: number): boolean; readonly slots: Int32Array }): void {
+    let others = 0;
+    let capacity = 0;
+    let counting = 0;
+    members.slots.forEach((slot, member) => {
+      const counts = slot >= 0 && !members.isOut(member) && !Number.isNaN(this.loads.others[slot] as number);
+      if (counts !== (this.countedCapacity[member] as number) > 0) {
+        throw new Error(
+          `member ${member} on slot ${slot} ${counts ? 'does not count' : 'counts'} in the sums`,
+        );
+      }
+      others += this.countedOthers[member] as number;
+      capacity += this.countedCapacity[member] as number;
+      if (counts) counting++;
+    });
+    const near = (sum: number, exact: number): boolean => Math.abs(sum - exact) <= 1e-6 * (1 + exact);
+    if (counting !== this.counting || !near(this.sumOthers, others) || !near(this.sumCapacity, capacity)) {
+      throw new Error(
+        `sums of ${this.counting}: ${this.sumOthers}, ${this.sumCapacity}; of ${counting}: ${others}, ${capacity}`,
+      );
+    }
   }
 
   private residence(): number {

@@ -41,7 +41,7 @@ export const SCORE = {
   /** Floor of the memory of capacity, ms; the other side is `capacityIntervals` report intervals. */
   capacityFloorMs: 5_000,
   capacityIntervals: 3,
-  /** Completions that a capacity needs before it is believed. */
+  /** Completions that a capacity needs before its first use. */
   capacityMinCalls: 5,
   /** Without news a capacity drifts to the pool's mean over this time, ms. */
   capacityDriftMs: 20_000,
@@ -69,6 +69,8 @@ export interface CapacityCell {
   served: number;
   /** Decayed utilization-seconds. */
   busyS: number;
+  /** True where there is a capacity already: it takes calls to be believed first, not to be believed on. */
+  known: boolean;
 }
 
 /**
@@ -93,7 +95,8 @@ export function learnCapacity(
   }
   cell.served = cell.served * keep + served;
   cell.busyS = cell.busyS * keep + busyS;
-  return cell.served >= SCORE.capacityMinCalls && cell.busyS > 0 ? cell.served / cell.busyS : 0;
+  const enough = cell.known ? 1 : SCORE.capacityMinCalls;
+  return cell.served >= enough && cell.busyS > 0 ? cell.served / cell.busyS : 0;
 }
 
 /** Capacity after `ageMs` without news: what was learned drifts to the pool's mean. */

@@ -113,6 +113,33 @@ describe('the load table of a caller', () => {
     assert.equal(table.loads.reports, 3, 'sequence 0 is no report');
   });
 
+  it('does not take an older load of another balancer over', () => {
+    const { table, row } = rig();
+    const server = row('a');
+    table.adopt(server, loadOf('a', { sequence: 5n, inFlight: 7, age: durationOf(100) }), 'lb-1', 0, false);
+    table.adopt(server, loadOf('a', { sequence: 8n, inFlight: 1, age: durationOf(900) }), 'lb-2', 0, false);
+    assert.equal(table.loads.others[server.slot], 7);
+    table.adopt(server, loadOf('a', { sequence: 9n, inFlight: 2, age: durationOf(50) }), 'lb-2', 0, false);
+    assert.equal(table.loads.others[server.slot], 2);
+  });
+
+  it('bears whatever a balancer tells of weight and load', () => {
+    const { table, pool, row, time } = rig();
+    const rows = [row('a'), row('b'), row('c')];
+    const odd = [Number.NaN, Number.POSITIVE_INFINITY, -1, 1e308, 5e-324];
+    for (const [n, value] of odd.entries()) {
+      const server = rows[n % 3] as (typeof rows)[number];
+      table.describe(server, value, value);
+      pool.change(server.slot, view(server.id), false, time.now);
+      const fields = { inFlight: value, utilization: value, capacity: value, others: value, failure: value };
+      table.adopt(server, loadOf(server.id, { sequence: BigInt(n + 1), ...fields }), 'lb-1', 0, false);
+      time.now += 500;
+      table.tick(time.now);
+      pool.verify();
+    }
+    assert.ok(pool.pick(time.now, LeaseKind.RELAYED) >= 0);
+  });
+
   it('forgets what it knew of a server that began a new life', () => {
     const { table, row } = rig();
     const server = row('a');

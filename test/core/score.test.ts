@@ -11,26 +11,34 @@ import {
 } from '../../src/core/score.ts';
 
 test('capacity is completions a second at utilization 1', () => {
-  const cell = { served: 0, busyS: 0 };
+  const cell = { served: 0, busyS: 0, known: false };
   let capacity = 0;
   for (let i = 0; i < 10; i++) capacity = learnCapacity(cell, 200, 0.5, 1000, 1000);
   assert.ok(Math.abs(capacity - 400) < 1e-9);
 });
 
 test('capacity is unknown until five completions', () => {
-  const cell = { served: 0, busyS: 0 };
+  const cell = { served: 0, busyS: 0, known: false };
   assert.equal(learnCapacity(cell, 4, 0.01, 1000, 1000), 0);
   assert.ok(learnCapacity(cell, 4, 0.01, 1000, 1000) > 0);
 });
 
+test('a capacity that is known stays known with fewer completions, but not without any', () => {
+  const cell = { served: 0, busyS: 0, known: false };
+  for (let i = 0; i < 20; i++) learnCapacity(cell, 320, 0.8, 1000, 1000);
+  cell.known = true;
+  assert.equal(learnCapacity(cell, 2, 1, 1000, 1000), 2, 'two a second is what it serves');
+  assert.equal(learnCapacity({ served: 320, busyS: 0.8, known: true }, 0, 1, 1000, 1000), 0);
+});
+
 test('a window that contradicts what was learned resets it', () => {
-  const cell = { served: 0, busyS: 0 };
+  const cell = { served: 0, busyS: 0, known: false };
   for (let i = 0; i < 20; i++) learnCapacity(cell, 320, 0.8, 1000, 1000);
   assert.equal(learnCapacity(cell, 40, 1, 1000, 1000), 40, 'ten times slower is believed at once');
 });
 
 test('noise within the bound does not reset', () => {
-  const cell = { served: 0, busyS: 0 };
+  const cell = { served: 0, busyS: 0, known: false };
   for (let i = 0; i < 20; i++) learnCapacity(cell, 320, 0.8, 1000, 1000);
   const next = learnCapacity(cell, 290, 0.8, 1000, 1000);
   assert.ok(next > 380 && next < 400, `${next}`);
