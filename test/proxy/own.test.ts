@@ -142,6 +142,25 @@ test('health: a watcher hears of changes, and one that reads nothing is told the
   assert.deepEqual(told(caller, last), [Serving.NOT_SERVING]);
 });
 
+test('health: a watcher of a service that nobody serves is told so, and when that changes', async t => {
+  const rig = await startRig(t, []);
+  const caller = await rig.caller();
+  const stream = caller.stream();
+  caller.send(
+    headers(stream, encode(request(`${HEALTH}/Watch`))),
+    data(stream, message(ask('a.A')), Flag.END_STREAM),
+  );
+  await until(() => told(caller, stream).length === 1);
+  const spec = { id: 'a', address: '127.0.0.1:1', services: ['a.A'], weight: 1, zone: '', labels: {} };
+  await rig.mesh.registry.propose(
+    { kind: 'claim', source: 'operator', spec: { ...spec, maxConcurrency: 0, standby: false } },
+    'the test',
+  );
+  await until(() => told(caller, stream).length === 2);
+  assert.deepEqual(told(caller, stream), [Serving.SERVICE_UNKNOWN, Serving.SERVING]);
+  caller.send(reset(stream, Code.CANCEL));
+});
+
 test('health: a drain is told to watchers, and they do not hold it up', async t => {
   const rig = await startRig(t, []);
   const caller = await rig.caller();
