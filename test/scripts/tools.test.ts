@@ -15,7 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { goCommand, onPath, ToolchainMissing } from '../../scripts/tools/kinds.ts';
+import { GRPC_REQUESTS } from '../../scripts/tools/h2spec-grpc.ts';
+import { goCommand, goProgram, onPath, pythonPackage, ToolchainMissing } from '../../scripts/tools/kinds.ts';
 import { withLock } from '../../scripts/tools/lock.ts';
 
 let folder: string;
@@ -98,4 +99,27 @@ test('work that throws gives the lock back', async () => {
     /broken/,
   );
   assert.equal(existsSync(join(home, '.lock')), false);
+});
+
+test('a Go program with pinned dependencies is built from edited sources, which do not stay', () => {
+  // "go -C SCRATCH mod vendor" brings the source, "go -C SCRATCH build ... -o PROGRAM ..." keeps what it was.
+  pretendGo(`case "$3" in
+    mod) mkdir -p "$2/vendor/example.org/p" && echo 'ask: GET' > "$2/vendor/example.org/p/a.go" ;;
+    build) cp "$2/vendor/example.org/p/a.go" "$6" ;;
+  esac`);
+  const home = join(folder, 'edited');
+  const edit = (source: string): string => source.replace('GET', 'POST');
+  const recipe = goProgram('h2spec', 'example.org/p/cmd', [{ file: 'example.org/p/a.go', edit }]);
+  recipe.install(home, 'tool', '1');
+  assert.equal(readFileSync(recipe.locate(home, 'tool', '1') ?? '', 'utf8'), 'ask: POST\n');
+  assert.deepEqual(readdirSync(join(home, 'tool-1')).sort(), ['go.mod', 'go.sum', 'tool']);
+});
+
+test('an edit of a source that is another one than expected fails', () => {
+  assert.throws(() => GRPC_REQUESTS.edit('package spec\n'), /has not one/);
+});
+
+test('a machine without Python gets told so', () => {
+  process.env.PATH = join(folder, 'empty');
+  assert.throws(() => pythonPackage('x', '1', 'x/bin').install(folder, 'x', '1'), ToolchainMissing);
 });

@@ -50,7 +50,7 @@ const { values } = parseArgs({
   options: {
     json: { type: 'string' },
     only: { type: 'string', multiple: true, default: [] },
-    proxies: { type: 'string', default: 'haproxy,haproxy-tcp,envoy,nginx' },
+    proxies: { type: 'string', default: 'heapmesh,haproxy,haproxy-tcp,envoy,nginx' },
     rounds: { type: 'string', default: '3' },
     scale: { type: 'string', default: '1' },
     soak: { type: 'string', default: '20' },
