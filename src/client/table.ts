@@ -167,9 +167,15 @@ export class CallerTable {
     }
   }
 
+  /** A newcomer that fails is none any more, also for pools that it enters, or that hear of it, later. */
+  #failed(slot: number): void {
+    for (const row of this.#warming) if (row.slot === slot) row.newcomer = false;
+  }
+
   #leaseEnded(_lease: number, at: number, now: number, outcome: Outcome, latencyMs: number): void {
     if (!this.loads.ended(this.leases, at, now, outcome, latencyMs)) return;
     if (outcome === Outcome.SUCCESS) this.#pools[this.leases.poolAt(at)]?.served(latencyMs);
+    else if (outcome === Outcome.FAILURE) this.#failed(this.leases.slotAt(at));
   }
 }
 

@@ -81,6 +81,15 @@ describe('the load table of a caller', () => {
     assert.equal(table.leases.slotOf(pool.pick(time.now, LeaseKind.RELAYED)), newcomer.slot);
   });
 
+  it('does not send a newcomer that failed its next call at once, whatever the list says of it', () => {
+    const { table, pool, row, time } = rig();
+    row('old');
+    const newcomer = row('new', 'WARMING');
+    table.leases.complete(pool.pick(time.now, LeaseKind.RELAYED), time.now, Outcome.FAILURE, 1);
+    pool.change(newcomer.slot, view('new', 'WARMING'), newcomer.newcomer, time.now);
+    assert.notEqual(table.leases.slotOf(pool.pick(time.now, LeaseKind.RELAYED)), newcomer.slot);
+  });
+
   it('ends a warm-up by its own proof where no balancer says so, and tells', () => {
     const { table, pool, row, time } = rig();
     const newcomer = row('new', 'WARMING');
