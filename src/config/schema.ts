@@ -1,6 +1,6 @@
 /** Every key of the configuration: what it may hold, its default, and what the reference says of it. */
 import { z } from 'zod';
-import { CONTROL, HTTP2_LIMITS, CONFIG_LIMITS as most } from '../core/limits.ts';
+import { CONTROL, HTTP2_LIMITS, CONFIG_LIMITS as most, PROXY_LIMITS } from '../core/limits.ts';
 import { STATUS_NAMES, type Status } from '../grpc/status.ts';
 import * as k from './kinds.ts';
 
@@ -83,7 +83,7 @@ const proxy = k.section('The transparent proxy for callers.', {
     .prefault(HTTP2_LIMITS.maxConcurrentStreams),
   drainTimeout: k
     .duration({ about: 'What open calls get to end when the balancer ends.', live: true }, UP_TO_HOUR)
-    .prefault('25s'),
+    .prefault(`${PROXY_LIMITS.drainMs / 1_000}s`),
   maxConnectionAge: k
     .duration(
       {

@@ -146,7 +146,9 @@ export class Call {
    */
   private place(why: string, mayReturn: boolean, ending: Ending | undefined): void {
     const { host, tried } = this;
-    const pool = this.pool as Pool;
+    let pool = this.pool as Pool;
+    // A pool ends with its last server, and begins anew with the next one.
+    if (why !== '') pool = this.pool = host.poolOf(pool.service) ?? pool;
     const now = host.now();
     let lease = host.pick(pool, now, tried.length === 0 ? this.want : { ...this.want, exclude: tried });
     if (lease === PickFailure.EXCLUDED && mayReturn) {
@@ -221,8 +223,6 @@ export class Call {
   private rewind(): void {
     // The slot of one that has left may be another's by now.
     if (this.backend?.isClosing !== true) this.tried.push(this.slot);
-    // A pool ends with its last server, and begins anew with the next one.
-    this.pool = this.host.poolOf((this.pool as Pool).service) ?? this.pool;
     this.request.rewind();
     this.requestSent = this.backendDone = false;
     this.sent = 0;

@@ -26,37 +26,14 @@ import { HealthService } from './health-service.ts';
 import { HeldLists } from './held-list.ts';
 import { takeReport } from './load-reports.ts';
 import { Replies } from './replies.ts';
-import { Retries, type RetryPolicy } from './retry.ts';
+import { Retries } from './retry.ts';
 import { Routes } from './routes.ts';
+import type { PoolProxySettings, ProxySettings } from './settings.ts';
 import type { ProxyShared } from './shared.ts';
 import { Sockets } from './sockets.ts';
 
 export type { Reachability } from './backend.ts';
-export type { RetryPolicy } from './retry.ts';
-
-/** What can be changed while it runs. */
-export interface ProxySettings {
-  /** Streams that a caller may have open on one connection. */
-  readonly maxConcurrentStreams: number;
-  /** How long calls that are open get at the end, ms. */
-  readonly drainTimeoutMs: number;
-  /** Age at which a caller's connection is asked to leave, ms; Infinity: never. Jittered by a tenth. */
-  readonly maxConnectionAgeMs: number;
-  /** What its calls get then, ms. */
-  readonly maxConnectionAgeGraceMs: number;
-  /** Whether per-call load reports go on to callers. */
-  readonly keepLoadReports: boolean;
-  /** The service whose backends answer server reflection; empty: those for any service. */
-  readonly reflection: string;
-  /** By service. */
-  readonly pools: ReadonlyMap<string, PoolProxySettings>;
-}
-
-export interface PoolProxySettings {
-  readonly retry?: RetryPolicy | undefined;
-  /** Age at which a stream is ended, so that long streams spread over what was added, ms. Jittered by a tenth. */
-  readonly maxStreamAgeMs?: number | undefined;
-}
+export type { PoolProxySettings, ProxySettings } from './settings.ts';
 
 export interface ProxyOptions {
   readonly mesh: Mesh;
