@@ -105,7 +105,9 @@ export class Balancer {
     const stands = this.#client.getChannel().getConnectivityState(false) === Connectivity.READY;
     // A balancer that is ended by force resets its calls.
     const gone = code === status.DEADLINE_EXCEEDED || code === status.CANCELLED;
-    if (gone || (code === status.UNAVAILABLE && !stands)) {
+    // grpc-js's own word, which may be heard when the balancer is back already.
+    const unconnected = error?.details.startsWith('No connection established') ?? false;
+    if (gone || (code === status.UNAVAILABLE && (!stands || unconnected))) {
       this.downUntil = performance.now() + this.#backoff.next();
       return { kind: 'silent', details };
     }

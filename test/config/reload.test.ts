@@ -78,7 +78,8 @@ test('a watched file: written in place, replaced by a rename, SIGHUP, other file
       count++;
       heard.emit('change', why);
     },
-    { settleMs: 20, signals },
+    // On a busy machine the two steps of a write in place come some time apart.
+    { settleMs: 200, signals },
   );
   context.after(stop);
   // The settling timer lets the process go; the test must not.
@@ -101,7 +102,7 @@ test('a watched file: written in place, replaced by a rename, SIGHUP, other file
   // A watch of the other file that settles later has heard of it when this one had its time.
   const before = count;
   const other = join(folder, 'another.yaml');
-  const stopOther = watchConfig(other, () => heard.emit('other'), { settleMs: 80, signals });
+  const stopOther = watchConfig(other, () => heard.emit('other'), { settleMs: 500, signals });
   context.after(stopOther);
   const heardOther = once(heard, 'other');
   await writeFile(other, 'x');
