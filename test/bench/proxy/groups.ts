@@ -28,9 +28,12 @@ export interface Options {
   readonly say: (line: string) => void;
 }
 
+/** Of the size that they have at scale 1: smaller ones need more of them. */
+const WARM_ROUNDS = 1;
+
 /** Every proxy does every shape in every round, so that a slow moment meets all alike. */
 async function interleaved(
-  { rounds, say }: Options,
+  { rounds, scale, say }: Options,
   running: readonly RunningProxy[],
   group: string,
   shapes: readonly {
@@ -42,8 +45,8 @@ async function interleaved(
 ): Promise<Row[]> {
   const values = new Map<string, number[]>();
   const failed = new Set<string>();
-  // One round that does not count: connections to backends, and code that is compiled as it runs.
-  for (let round = -1; round < rounds; round++) {
+  // Rounds that do not count: connections to backends, and code that is compiled as it runs.
+  for (let round = -Math.max(1, Math.round(WARM_ROUNDS / Math.min(1, scale))); round < rounds; round++) {
     for (const { name, run } of shapes) {
       for (const proxy of running) {
         const key = `${name}\0${proxy.name}`;
@@ -294,8 +297,8 @@ export async function pool(options: Options): Promise<Row[]> {
           maxConnections: 10_500,
           heavy: 10,
         });
-        // The round before those that count tries each backend.
-        const calls = Math.max(Math.round(20_000 * options.scale), 2 * count);
+        // As many for each count, enough that the rounds before those that count try each backend.
+        const calls = 20_000;
         return interleaved(options, running, 'backends in the pool', [
           {
             name: `${count} backends`,

@@ -6,9 +6,16 @@ import { join } from 'node:path';
 import type { Program } from '../program.ts';
 import type { ProxyOptions, RunningProxy } from '../proxy-under-test.ts';
 
+/** Folders that are there; a proxy that does not start leaves none behind either. */
+const folders = new Set<string>();
+process.on('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 /** A folder that is gone when the proxy is. */
 export function configFile(name: string, text: string): { folder: string; path: string } {
   const folder = mkdtempSync(join(tmpdir(), 'heapmesh-proxy-'));
+  folders.add(folder);
   const path = join(folder, name);
   writeFileSync(path, text);
   return { folder, path };
@@ -21,7 +28,10 @@ export function running(
   folder: string,
   drain: NodeJS.Signals,
 ): RunningProxy {
-  void program.ended.then(() => rmSync(folder, { recursive: true, force: true }));
+  void program.ended.then(() => {
+    rmSync(folder, { recursive: true, force: true });
+    folders.delete(folder);
+  });
   return {
     name,
     address,
