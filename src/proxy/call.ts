@@ -128,11 +128,16 @@ export class Call {
     this.requestTrailers = this.responseTrailers = undefined;
     this.credited = this.sent = this.attempts = this.moves = 0;
     if (this.tried.length > 0) this.tried.length = 0;
-    if (this.head !== undefined) this.host.dropHead(this.head);
-    this.backend = this.pool = this.head = this.want = undefined;
+    this.dropHead();
+    this.backend = this.pool = this.want = undefined;
     this.slot = -1;
     this.timeoutMs = Number.NaN;
     this.deadlineIsAge = false;
+  }
+
+  private dropHead(): void {
+    if (this.head !== undefined) this.host.dropHead(this.head);
+    this.head = undefined;
   }
 
   // Where it goes
@@ -326,6 +331,7 @@ export class Call {
   /** The head of the response. What has been answered in part is not sent again. */
   respond(list: HeaderList): void {
     this.request.forget();
+    this.dropHead();
     this.headSent = true;
     this.caller?.sendHead(this.callerStream, this, list, false);
   }
