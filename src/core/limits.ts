@@ -320,6 +320,8 @@ export const HTTP2_LIMITS = {
   windowUpdates: { burst: 2000, perSecond: 200 },
   windowUpdatesPerStream: 2,
   windowUpdatesPerData: 20,
+  /** Most that DATA earns: what 100,000 small frames under way may be answered by, at once. */
+  windowUpdatesEarned: 2_000_000,
   /** DATA that carries next to nothing and ends nothing. */
   tinyData: { burst: 1000, perSecond: 100 },
   /** DATA shorter than this is such: a gRPC message begins with 5 octets, so that whole messages are no shorter. */

@@ -26,7 +26,9 @@ export class Budget {
     const { burst, perSecond } = this.#rate;
     // A clock that stands still or was never set refills nothing.
     if (now > this.#at) {
-      this.#tokens = Math.min(burst, this.#tokens + ((now - this.#at) * perSecond) / 1000);
+      if (this.#tokens < burst) {
+        this.#tokens = Math.min(burst, this.#tokens + ((now - this.#at) * perSecond) / 1000);
+      }
       this.#at = now;
     }
     if (this.#tokens < 1) return false;
@@ -34,8 +36,8 @@ export class Budget {
     return true;
   }
 
-  /** Adds tokens for work that the peer has earned them by. */
-  earn(tokens: number): void {
-    this.#tokens = Math.min(this.#rate.burst, this.#tokens + tokens);
+  /** Adds tokens for work that the peer has earned them by, up to `most`: the burst where nothing else is said. */
+  earn(tokens: number, most = this.#rate.burst): void {
+    if (this.#tokens < most) this.#tokens = Math.min(most, this.#tokens + tokens);
   }
 }

@@ -250,7 +250,9 @@ export class ConnectionState {
   /** Work that was sent earns the peer the frames that it answers by. */
   sentFrames(data: number, others: number): void {
     this.pings.earn(data + others);
-    if (data > 0) this.windowUpdates.earn(data * HTTP2_LIMITS.windowUpdatesPerData);
+    // All that was sent may be answered at once, by a peer that was busy with something else.
+    if (data > 0)
+      this.windowUpdates.earn(data * HTTP2_LIMITS.windowUpdatesPerData, HTTP2_LIMITS.windowUpdatesEarned);
   }
 
   /** Says which stream was the last one that we take. */

@@ -139,6 +139,32 @@ test('what a second backend takes of a request is not credited a second time', a
   caller.send(reset(stream, Code.CANCEL));
 });
 
+test('a caller that gives credit for each of thousands of small messages is no attacker', async t => {
+  const MESSAGES = 5_000;
+  const arrived: Arrival[] = [];
+  const upstream = await upstreamFor(t, { onStream: arrival => void arrived.push(arrival) });
+  const rig = await startRig(t, [upstream.address]);
+  const caller = await rig.caller();
+  const streams = [caller.open(), caller.open()];
+  await until(() => arrived.length === 2);
+  const [{ peer }] = arrived as [Arrival];
+  // It is busy with something else meanwhile, and reads all at once.
+  caller.socket.pause();
+  const small = message(Buffer.from('tick'));
+  peer.send(...arrived.map(({ stream }) => headers(stream, encode(RESPONSE))));
+  // In turns, or they would be put together on the way.
+  const both = Buffer.concat(arrived.map(({ stream }) => data(stream, small)));
+  peer.send(Buffer.concat(Array.from({ length: MESSAGES }, () => both)));
+  await peer.roundTrip();
+  caller.socket.resume();
+  await until(() => streams.every(stream => got(caller, stream) === MESSAGES * small.length));
+  await caller.roundTrip();
+  const frames = caller.frames.filter(({ type }) => type === Type.DATA).length;
+  assert.ok(frames > MESSAGES, `${frames} frames`);
+  for (const { stream } of arrived) peer.sendHeaders(stream, OK, Flag.END_STREAM);
+  for (const stream of streams) assert.equal((await caller.outcome(stream)).grpcStatus, 0);
+});
+
 test('two hundred callers that take nothing stall nobody on the same connection to a backend', async t => {
   const STALLED = 200;
   const floods: Arrival[] = [];
