@@ -22,6 +22,7 @@ import type { CallerEnd, End } from './ends.ts';
 import { Field } from './fields.ts';
 import { keepList } from './held-list.ts';
 import { withoutLease } from './no-lease.ts';
+import { RequestFlow } from './request-flow.ts';
 
 /** How a call ended at a backend, for when it cannot be sent again after all. */
 interface Ending {
@@ -66,13 +67,7 @@ export class Call {
   private readonly tried: number[] = [];
   private pause: NodeJS.Timeout | undefined;
 
-  private readonly request = new ByteQueue();
-  private requestTrailers: HeaderList | undefined;
-  private requestEnded = false;
-  private requestSent = false;
-  private credited = 0;
-  private sent = 0;
-
+  private readonly request = new RequestFlow(this);
   private readonly response = new ByteQueue();
   private responseTrailers: HeaderList | undefined;
   private backendDone = false;
@@ -86,7 +81,7 @@ export class Call {
 
   /** True as long as the same request could go to another backend. */
   get replayable(): boolean {
-    return this.request.keeps;
+    return this.request.replayable;
   }
 
   /** The caller has its answer. */
@@ -94,39 +89,43 @@ export class Call {
     return this.over;
   }
 
-  /** Neither end holds it. */
+  /** The backend has answered all, whether or not the caller has taken it. */
+  private get answered(): boolean {
+    return this.over || this.responseTrailers !== undefined;
+  }
+
+  /** An end holds it. */
   get isHeld(): boolean {
     return this.caller !== undefined || this.backendEnd !== undefined;
   }
 
   /** The request that stands in the fields is to be sent to whom the pool picks. */
   begin(endStream: boolean): void {
-    this.request.clear(true);
-    this.requestEnded = endStream;
+    this.request.begin(endStream, true);
     this.attempts = 1;
     this.place('', false, undefined);
   }
 
   /** The request is answered by this process itself. */
   beginAt(end: End, stream: number, endStream: boolean): void {
-    this.requestEnded = endStream;
+    this.request.begin(endStream, false);
     this.opened(end, stream);
   }
 
   /** The request is answered by a status of ours. */
   refuse(status: Status, message: string, endStream: boolean): void {
-    this.requestEnded = endStream;
+    this.request.begin(endStream, false);
     this.end(status, message);
   }
 
   /** As new, for the next call. */
   free(): void {
     this.isFree = true;
-    this.request.clear(false);
+    this.request.clear();
     this.response.clear(false);
-    this.requestEnded = this.requestSent = this.backendDone = this.headSent = this.over = false;
-    this.requestTrailers = this.responseTrailers = undefined;
-    this.credited = this.sent = this.attempts = this.moves = 0;
+    this.backendDone = this.headSent = this.over = false;
+    this.responseTrailers = undefined;
+    this.attempts = this.moves = 0;
     if (this.tried.length > 0) this.tried.length = 0;
     this.dropHead();
     this.backend = this.pool = this.want = undefined;
@@ -177,10 +176,10 @@ export class Call {
   opened(end: End, stream: number): void {
     this.backendEnd = end;
     this.backendStream = stream;
-    const whole = this.requestEnded && this.request.pending === 0 && this.requestTrailers === undefined;
-    if (whole) this.requestSent = true;
-    end.sendHead(stream, this, this.head as HeaderList, whole);
-    if (!whole && (this.request.pending > 0 || this.requestEnded)) this.pumpRequest();
+    const { isBare } = this.request;
+    this.request.sent = isBare;
+    end.sendHead(stream, this, this.head as HeaderList, isBare);
+    if (!isBare) this.pumpRequest();
   }
 
   /** The backend cannot be given the call; `why` begins with its name. */
@@ -229,44 +228,21 @@ export class Call {
     // The slot of one that has left may be another's by now.
     if (this.backend?.isClosing !== true) this.tried.push(this.slot);
     this.request.rewind();
-    this.requestSent = this.backendDone = false;
-    this.sent = 0;
+    this.backendDone = false;
   }
 
   // From the caller
 
   fromCaller(buffer: Buffer, start: number, end: number, endStream: boolean): void {
-    if (endStream) this.requestEnded = true;
-    const { request } = this;
-    const length = end - start;
-    if (this.over || this.responseTrailers !== undefined) {
-      // Nobody wants the rest of it.
-      this.caller?.credit(this.callerStream, length);
-      return;
-    }
-    if (request.keeps && request.end + length > PROXY_LIMITS.replayBytes) request.forget();
-    const target = this.backendEnd;
-    if (request.keeps || request.pending > 0 || target === undefined) {
-      request.push(buffer, start, end);
-      if (target !== undefined) this.pumpRequest();
-      return;
-    }
-    if (endStream && this.requestTrailers === undefined) this.requestSent = true;
-    const taken = target.sendData(this.backendStream, buffer, start, end, endStream);
-    // The end may have answered meanwhile, where it is this process itself.
-    if (this.isFree || this.over) return;
-    this.sent += taken;
-    this.creditCaller();
-    if (taken === length) return;
-    this.requestSent = false;
-    request.push(buffer, start + taken, end);
+    if (endStream) this.request.ended = true;
+    // Once it is answered nobody wants the rest of it.
+    if (this.answered) this.caller?.credit(this.callerStream, end - start);
+    else this.request.data(buffer, start, end, this.backendEnd, this.backendStream);
   }
 
   callerTrailers(list: HeaderList): void {
-    this.requestEnded = true;
-    if (this.over || this.responseTrailers !== undefined) return;
-    this.requestTrailers = keepList(list);
-    if (this.backendEnd !== undefined) this.pumpRequest();
+    this.request.ended = true;
+    if (!this.answered) this.request.close(list, this.backendEnd, this.backendStream);
   }
 
   /** The caller gave the call up. */
@@ -278,34 +254,7 @@ export class Call {
 
   /** The backend's side has room again. */
   pumpRequest(): void {
-    const { request, backendEnd } = this;
-    if (backendEnd === undefined || this.requestSent) return;
-    const { pending } = request;
-    const last = this.requestEnded && this.requestTrailers === undefined;
-    if (pending > 0 || last) {
-      if (last) this.requestSent = true;
-      const taken = backendEnd.sendData(this.backendStream, request.buffer, request.at, request.end, last);
-      if (this.isFree || this.over) return;
-      request.advance(taken);
-      this.sent += taken;
-      this.creditCaller();
-      if (taken < pending) {
-        this.requestSent = false;
-        return;
-      }
-    }
-    if (this.requestTrailers !== undefined) {
-      this.requestSent = true;
-      backendEnd.sendTrailers(this.backendStream, this.requestTrailers);
-    }
-  }
-
-  private creditCaller(): void {
-    // A request that is sent a second time was credited the first time.
-    const due = this.sent - this.credited;
-    if (due <= 0) return;
-    this.credited = this.sent;
-    this.caller?.credit(this.callerStream, due);
+    this.request.pump(this.backendEnd, this.backendStream);
   }
 
   // From the backend
@@ -391,7 +340,7 @@ export class Call {
   backendClosed(): void {
     this.backendEnd = undefined;
     this.backendStream = -1;
-    if (!this.over && this.responseTrailers === undefined) this.fail(Status.INTERNAL, 'ended the call');
+    if (!this.answered) this.fail(Status.INTERNAL, 'ended the call');
     else this.host.freeIfDone(this);
   }
 
@@ -441,7 +390,8 @@ export class Call {
     if (this.over) return;
     this.over = true;
     this.leave(status);
-    const { caller, callerStream, requestEnded } = this;
+    const { caller, callerStream } = this;
+    const requestEnded = this.request.ended;
     caller?.finish(callerStream, status, message, this.headSent);
     this.bidFarewell(caller, callerStream, requestEnded);
   }
@@ -449,7 +399,8 @@ export class Call {
   /** Ends it with what the backend said, which has been left. */
   private deliver(list: HeaderList, isHead: boolean): void {
     this.over = true;
-    const { caller, callerStream, requestEnded } = this;
+    const { caller, callerStream } = this;
+    const requestEnded = this.request.ended;
     if (isHead) caller?.sendHead(callerStream, this, list, true);
     else caller?.sendTrailers(callerStream, list);
     this.bidFarewell(caller, callerStream, requestEnded);
@@ -478,7 +429,7 @@ export class Call {
     }
     this.backendEnd = undefined;
     this.backendStream = -1;
-    if (this.backendDone && this.requestSent) backendEnd.detach(backendStream);
+    if (this.backendDone && this.request.sent) backendEnd.detach(backendStream);
     else backendEnd.abort(backendStream, ErrorCode.CANCEL);
   }
 }
