@@ -7,6 +7,7 @@
 import { HTTP2_LIMITS } from '../core/limits.ts';
 import type { StreamFault } from './errors.ts';
 import { type HeaderName, hashOf, KINDS } from './hpack/names.ts';
+import { copyOctets } from './hpack/strings.ts';
 
 /** How a field came, and so how it may go on. Bits. */
 export const FieldFlag = {
@@ -268,17 +269,6 @@ export class HeaderList {
 }
 
 const EMPTY = Buffer.alloc(0);
-
-/** Up to here a loop is faster than a call of `Buffer.copy`, octets. */
-const LOOPED = 48;
-
-/** @returns the position after the copy */
-function copyOctets(source: Buffer, start: number, end: number, target: Buffer, position: number): number {
-  if (end - start > LOOPED) return position + source.copy(target, position, start, end);
-  let at = position;
-  for (let i = start; i < end; i++) target[at++] = source[i] as number;
-  return at;
-}
 
 /**
  * Remembered lists of all connections of a process: the same fields, from whichever connection, are one list.

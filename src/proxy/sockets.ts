@@ -8,7 +8,7 @@
  *
  * Neither `useUserBuffer` nor `writeBuffer` is documented, so what Node does with them is looked up first, on a
  * socket with a handle that only notes what is asked of it. If it is not as expected, sockets are read by 'data' and
- * written by `write`: slower, and the same otherwise. See docs/decisions/0005-socket-handles.md.
+ * written by `write`: slower, and the same otherwise. See docs/decisions/0009-socket-handles.md.
  */
 import { Socket, type SocketConstructorOpts } from 'node:net';
 import { getSystemErrorName } from 'node:util';

@@ -6,6 +6,7 @@
  * `beginBlock`: where the arena would be written over them, the table moves to a new one.
  */
 import { type HeaderName, hashOf } from './names.ts';
+import { copyOctets } from './strings.ts';
 
 /** RFC 7541 4.1: "The size of an entry is the sum of its name's length in octets, its value's length in octets, plus 32." */
 export const ENTRY_OVERHEAD = 32;
@@ -124,7 +125,7 @@ export class DynamicTable {
       advance = length;
     }
     this.#spare -= advance;
-    value.copy(this.arena, at, start, end);
+    copyOctets(value, start, end, this.arena, at);
     this.#head = at + length;
 
     const place = this.inserted & this.#mask;

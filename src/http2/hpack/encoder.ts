@@ -12,7 +12,7 @@ import { DynamicTable, ENTRY_OVERHEAD } from './dynamic-table.ts';
 import { encodeHuffman, huffmanBytes } from './huffman.ts';
 import type { HeaderName } from './names.ts';
 import { STATIC_ENTRIES } from './static-table.ts';
-import { MAX_INTEGER_BYTES, writeInteger } from './strings.ts';
+import { copyOctets, MAX_INTEGER_BYTES, writeInteger } from './strings.ts';
 
 const BUCKETS = 32;
 const NAMES = 64;
@@ -107,9 +107,7 @@ export class HpackEncoder {
       const bytes = known.bytes;
       const length = bytes.length;
       this.#start = out.roomWithin(length, this.#start);
-      if (length > 24) bytes.copy(out.buffer, out.position);
-      else for (let i = 0; i < length; i++) out.buffer[out.position + i] = bytes[i] as number;
-      out.position += length;
+      out.position = copyOctets(bytes, 0, length, out.buffer, out.position);
       return;
     }
     const { epoch } = this.table;
@@ -188,7 +186,7 @@ export class HpackEncoder {
       return;
     }
     out.buffer[out.position++] = pattern;
-    out.position += name.literal.copy(out.buffer, out.position);
+    out.position = copyOctets(name.literal, 0, name.literal.length, out.buffer, out.position);
   }
 
   #literal(
@@ -203,7 +201,8 @@ export class HpackEncoder {
     const out = this.#out;
     const literalEnd = list.literalEnds[i] as number;
     if (literalEnd > 0) {
-      out.position += list.block.copy(out.buffer, out.position, list.literalStarts[i], literalEnd);
+      const literalStart = list.literalStarts[i] as number;
+      out.position = copyOctets(list.block, literalStart, literalEnd, out.buffer, out.position);
       return;
     }
     const source = list.buffers[i] as Buffer;
@@ -217,7 +216,7 @@ export class HpackEncoder {
       return;
     }
     out.position = writeInteger(out.buffer, out.position, 0, 0x7f, end - start);
-    out.position += source.copy(out.buffer, out.position, start, end);
+    out.position = copyOctets(source, start, end, out.buffer, out.position);
   }
 
   /** The number of the insertion that has this field, −1 for none. */
