@@ -120,6 +120,35 @@ export function pythonPackage(name: string, version: string, program: string): R
   };
 }
 
+/**
+ * Java libraries that Maven resolves from the `pom.xml` in the folder `module` beside this file. The tool's
+ * path is the folder that holds them, for `java -cp 'FOLDER/*' CLASS`; `marker` is a file that must be there.
+ */
+export function mavenLibraries(module: string, marker: string): Recipe {
+  const place = (home: string, name: string, version: string): string => join(home, `${name}-${version}`);
+  const pom = join(dirname(fileURLToPath(import.meta.url)), module, 'pom.xml');
+  return {
+    by: 'mvn',
+    locate(home, name, version) {
+      const libs = join(place(home, name, version), 'libs');
+      return existsSync(join(libs, marker)) ? libs : undefined;
+    },
+    install(home, name, version) {
+      for (const program of ['java', 'mvn']) {
+        if (onPath(program) !== undefined) continue;
+        throw new ToolchainMissing(
+          `${name} is had by Maven and runs on Java, and there is no "${program}" on PATH; install Java 17 or later and Maven`,
+        );
+      }
+      atomically(home, place(home, name, version), scratch => {
+        const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${join(scratch, 'libs')}`];
+        run('mvn', ['--batch-mode', '--quiet', '-f', pom, ...goal], process.env);
+        if (!existsSync(join(scratch, 'libs', marker))) throw new Error(`Maven has brought no ${marker}`);
+      });
+    },
+  };
+}
+
 /** A program of a Debian package: for the whole machine, so it is installed by root only. */
 export function debianPackage(name: string, program: string): Recipe {
   return {

