@@ -1,5 +1,5 @@
 /** The composition root: makes the parts of a balancer from a configuration and ties them together. */
-import { startAdmin } from '../admin/admin.ts';
+import { healthRoutes } from '../admin/admin.ts';
 import { type Address, parseAddress } from '../config/address.ts';
 import type { Config, PoolConfig } from '../config/config.ts';
 import { systemClock } from '../control/clock.ts';
@@ -20,6 +20,7 @@ import { LogLink } from '../state/follow.ts';
 import { MemoryLog } from '../state/memory-log.ts';
 import type { Logger } from '../telemetry/telemetry.ts';
 import type { Running } from './running.ts';
+import { startAdminPort } from './wiring/admin.ts';
 
 /** A running balancer, its core within reach of the process that embeds it. */
 export interface Balancer extends Running {
@@ -79,17 +80,15 @@ export async function compose(config: Config, options: { readonly logger: Logger
       onError,
     });
     const proxying = proxy;
-    const admin = await startAdmin({
-      ...addressOf(config.admin.listen),
-      readiness: () => ({
-        ready: !closing,
-        detail: {
-          instance: config.instance.id,
-          log: { kind: config.state.log, position: mesh.registry.position },
-          servers: [...mesh.registry.list()].length,
-        },
-      }),
+    const readiness = () => ({
+      ready: !closing,
+      detail: {
+        instance: config.instance.id,
+        log: { kind: config.state.log, position: mesh.registry.position },
+        servers: [...mesh.registry.list()].length,
+      },
     });
+    const admin = await startAdminPort({ config, routes: [...healthRoutes(readiness)], onError });
     return {
       mesh,
       proxy: proxying,
@@ -99,6 +98,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
         running.reconfigure(next);
         proxying.configure(proxySettings(next));
         claimConfigured(mesh, next);
+        admin.apply(next);
       },
       close: async () => {
         // Probes are answered to the last: this instance is alive, and takes no more calls.

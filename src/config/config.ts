@@ -1,6 +1,7 @@
 /** The configuration of one balancer: what it holds, and how a file and flags become one. */
 import type { ServerSpec } from '../core/core.ts';
 import type { Status } from '../grpc/status.ts';
+import { isLoopback, parseAddress } from './address.ts';
 import { type Check, crossCheck } from './cross-check.ts';
 import { fromIssue, type Problem, renderProblem } from './problem.ts';
 import { type Parsed, type POLICIES, schema } from './schema.ts';
@@ -36,7 +37,15 @@ export interface Config {
     /** CIDR blocks; empty allows all. */
     readonly allowBackends: readonly string[];
   };
-  readonly admin: { readonly listen: string };
+  readonly admin: {
+    readonly listen: string;
+    /** Where the file does not say: on loopback alone. */
+    readonly allowWrites: boolean;
+    /** Names that the port answers to beside its own. */
+    readonly allowedHosts: readonly string[];
+    /** With `{traceId}`; undefined is no link. */
+    readonly traceLink?: string | undefined;
+  };
   readonly servers: readonly ServerSpec[];
   readonly pools: readonly PoolConfig[];
   readonly health: {
@@ -162,7 +171,7 @@ function resolve(parsed: Parsed, options: LoadOptions): Config {
       leaseTtlMs: control.leaseTtl,
       allowBackends: control.allowBackends,
     },
-    admin: { listen: parsed.admin.listen },
+    admin: resolveAdmin(parsed.admin),
     servers: parsed.servers.map(({ tls: _, ...server }) => ({
       ...server,
       id: server.id ?? server.address,
@@ -191,6 +200,12 @@ function resolve(parsed: Parsed, options: LoadOptions): Config {
     state: { log: parsed.state.log },
     telemetry: parsed.telemetry,
   };
+}
+
+function resolveAdmin({ tls: _, ...admin }: Parsed['admin']): Config['admin'] {
+  const address = parseAddress(admin.listen, { anyPort: true });
+  const loopback = typeof address === 'object' && isLoopback(address.host);
+  return { ...admin, allowWrites: admin.allowWrites ?? loopback };
 }
 
 export type { Problem, Source };

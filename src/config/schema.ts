@@ -2,7 +2,8 @@
 import type { z } from 'zod';
 import { CONFIG_LIMITS as most } from '../core/limits.ts';
 import * as k from './kinds.ts';
-import { admin, control } from './sections/control.ts';
+import { admin } from './sections/admin.ts';
+import { control } from './sections/control.ts';
 import { health } from './sections/health.ts';
 import { instance } from './sections/instance.ts';
 import { pool } from './sections/pools.ts';

@@ -30,10 +30,3 @@ export const control = k.section('The control API: picks, load reports, operator
   tls,
   auth: k.reserved({ about: 'Who may call the API.' }),
 });
-
-export const admin = k.section('HTTP: whether the process is up and ready. No metrics and no console yet.', {
-  listen: k
-    .address({ about: 'Where it listens. Beyond loopback it needs `--insecure`.' }, { listen: true })
-    .prefault('127.0.0.1:4702'),
-  tls,
-});

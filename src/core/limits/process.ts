@@ -24,4 +24,8 @@ export const ADMIN_LIMITS = {
   requestTimeoutMs: 10_000,
   /** No page here needs more. */
   headerBytes: 8 * 1024,
+  /** Bytes of a request's body: the largest describes one server, which at its limits has some 10 KiB. */
+  bodyBytes: 64 * 1024,
+  /** Names in `admin.allowedHosts`. */
+  allowedHosts: 64,
 } as const;
