@@ -73,13 +73,13 @@ export class Backend {
     if (one !== undefined) {
       one.carry(call);
     } else if (this.closing) {
-      call.unreachable(`${this.name} has left`);
+      call.unreachable('has left');
     } else if (this.away && this.shared.now() < this.retryAt) {
       // Its state may have changed since this was said last, by an activation for one.
       this.reachability.unreachable(this.id, this.lastWhy);
-      call.unreachable(`${this.name} ${this.lastWhy}`);
+      call.unreachable(this.lastWhy);
     } else if (this.waiting.size >= PROXY_LIMITS.waitingPerBackend) {
-      call.unreachable(`${this.name} has ${this.waiting.size} calls waiting for a stream`);
+      call.unreachable(`has ${this.waiting.size} calls waiting for a stream`);
     } else {
       this.waiting.add(call);
       this.grow();
@@ -101,6 +101,7 @@ export class Backend {
         return;
       }
       this.waiting.delete(call);
+      call.waited(this.shared.now());
       one.carry(call);
     }
   }
@@ -194,7 +195,7 @@ export class Backend {
   private turnAway(why: string): void {
     for (const call of this.waiting) {
       this.waiting.delete(call);
-      call.unreachable(`${this.name} ${why}`);
+      call.unreachable(why);
     }
   }
 }

@@ -5,8 +5,11 @@ import type { Status } from '../grpc/status.ts';
 import type { HeaderList } from '../http2/http2.ts';
 import type { Backend } from './backend.ts';
 import type { Call } from './call.ts';
+import type { CallObserver } from './observer.ts';
 
 export interface CallHost {
+  /** Who is told of calls; undefined where nobody is. */
+  readonly observer: CallObserver | undefined;
   /** Monotonic clock, ms. */
   now(): number;
   poolOf(service: string): Pool | undefined;

@@ -13,16 +13,16 @@ import { PickFailure } from '../core/core.ts';
 import { PROXY_LIMITS } from '../core/limits.ts';
 import type { PickWant } from '../core/pick.ts';
 import type { Pool } from '../core/pool.ts';
-import { parseStatus, Status, statusName, statusOfHttp, statusOfReset } from '../grpc/status.ts';
-import { ErrorCode, type HeaderList, NameKind, ResetCause } from '../http2/http2.ts';
+import { Status, statusOfReset } from '../grpc/status.ts';
+import { ErrorCode, type HeaderList, ResetCause } from '../http2/http2.ts';
 import type { Backend } from './backend.ts';
-import { ByteQueue } from './byte-queue.ts';
+import { CallFacts, EndedBy } from './call-facts.ts';
 import type { CallHost } from './call-host.ts';
 import type { CallerEnd, End } from './ends.ts';
-import { Field } from './fields.ts';
 import { keepList } from './held-list.ts';
 import { withoutLease } from './no-lease.ts';
 import { RequestFlow } from './request-flow.ts';
+import { ResponseFlow } from './response-flow.ts';
 
 /** How a call ended at a backend, for when it cannot be sent again after all. */
 interface Ending {
@@ -58,9 +58,14 @@ export class Call {
   slot = -1;
   /** Times that it was sent by policy, the first included. */
   attempts = 0;
+  /** `traceparent` that backends get in the place of the caller's; undefined: that one goes on as it came. */
+  forwards: string | undefined;
+  readonly facts = new CallFacts();
+  readonly response = new ResponseFlow(this);
 
   private readonly host: CallHost;
-  private backendEnd: End | undefined;
+  /** Where it has a stream now. */
+  backendEnd: End | undefined;
   private backendStream = -1;
   /** Times that it was moved because a backend did not begin it. */
   private moves = 0;
@@ -68,10 +73,6 @@ export class Call {
   private pause: NodeJS.Timeout | undefined;
 
   private readonly request = new RequestFlow(this);
-  private readonly response = new ByteQueue();
-  private responseTrailers: HeaderList | undefined;
-  private backendDone = false;
-  private headSent = false;
   private over = false;
 
   constructor(index: number, host: CallHost) {
@@ -91,7 +92,12 @@ export class Call {
 
   /** The backend has answered all, whether or not the caller has taken it. */
   private get answered(): boolean {
-    return this.over || this.responseTrailers !== undefined;
+    return this.over || this.response.isHeldUp;
+  }
+
+  /** Somebody is told of calls. */
+  get isObserved(): boolean {
+    return this.host.observer !== undefined;
   }
 
   /** An end holds it. */
@@ -109,7 +115,7 @@ export class Call {
   /** The request is answered by this process itself. */
   beginAt(end: End, stream: number, endStream: boolean): void {
     this.request.begin(endStream, false);
-    this.opened(end, stream);
+    this.opened(end, stream, this.received);
   }
 
   /** The request is answered by a status of ours. */
@@ -122,13 +128,13 @@ export class Call {
   free(): void {
     this.isFree = true;
     this.request.clear();
-    this.response.clear(false);
-    this.backendDone = this.headSent = this.over = false;
-    this.responseTrailers = undefined;
+    this.response.clear();
+    this.facts.clear();
+    this.over = false;
     this.attempts = this.moves = 0;
     if (this.tried.length > 0) this.tried.length = 0;
     this.dropHead();
-    this.backend = this.pool = this.want = undefined;
+    this.backend = this.pool = this.want = this.forwards = undefined;
     this.slot = -1;
     this.timeoutMs = Number.NaN;
     this.deadlineIsAge = false;
@@ -169,23 +175,34 @@ export class Call {
     this.slot = host.slotOf(lease);
     this.sentAt = now;
     this.backend = host.backendOf(this.slot);
+    this.facts.sends++;
+    host.observer?.attemptBegan(this);
     this.backend.take(this);
   }
 
-  /** The backend has a stream for it. */
-  opened(end: End, stream: number): void {
+  /** The backend has a stream for it. @param now monotonic clock, ms */
+  opened(end: End, stream: number, now: number): void {
     this.backendEnd = end;
     this.backendStream = stream;
+    this.facts.openedAt = now;
     const { isBare } = this.request;
     this.request.sent = isBare;
     end.sendHead(stream, this, this.head as HeaderList, isBare);
     if (!isBare) this.pumpRequest();
   }
 
-  /** The backend cannot be given the call; `why` begins with its name. */
+  /** It waited for the stream that it is about to get, since it was sent there. @param now monotonic clock, ms */
+  waited(now: number): void {
+    const ms = now - this.sentAt;
+    this.facts.waitedMs += ms;
+    this.host.observer?.waited(this, ms);
+  }
+
+  /** The backend cannot be given the call; `why` follows its name. */
   unreachable(why: string): void {
-    this.leave(Status.UNAVAILABLE);
-    this.move(why, false);
+    const name = this.backend?.name ?? '';
+    this.leave(Status.UNAVAILABLE, why);
+    this.move(`${name} ${why}`, false);
   }
 
   /** A backend that has been left did not begin the call, so that another may have it, if no policy says so. */
@@ -199,12 +216,12 @@ export class Call {
   }
 
   /** Sends it again where the policy of its pool says so. */
-  private retried(status: Status, list: HeaderList | undefined, why: string): boolean {
+  retried(status: Status, list: HeaderList | undefined, why: string): boolean {
     const delay = this.host.retryAfter(this, status, list);
     if (delay < 0) return false;
     const name = this.backend?.name ?? '';
     this.attempts++;
-    this.leave(status);
+    this.leave(status, why);
     this.rewind();
     const said = `${name} ${why}`;
     if (delay === 0) {
@@ -228,12 +245,15 @@ export class Call {
     // The slot of one that has left may be another's by now.
     if (this.backend?.isClosing !== true) this.tried.push(this.slot);
     this.request.rewind();
-    this.backendDone = false;
+    this.response.rewind();
   }
 
   // From the caller
 
   fromCaller(buffer: Buffer, start: number, end: number, endStream: boolean): void {
+    const { facts } = this;
+    facts.requestBytes += end - start;
+    if (this.host.observer !== undefined) facts.request.push(buffer, start, end);
     if (endStream) this.request.ended = true;
     // Once it is answered nobody wants the rest of it.
     if (this.answered) this.caller?.credit(this.callerStream, end - start);
@@ -249,7 +269,8 @@ export class Call {
   callerReset(): void {
     if (this.over) return;
     this.over = true;
-    this.leave(Status.CANCELLED);
+    this.leave(Status.CANCELLED, 'was left by the caller');
+    this.tellEnd(Status.CANCELLED, EndedBy.CALLER, 'the caller gave it up');
   }
 
   /** The backend's side has room again. */
@@ -259,80 +280,35 @@ export class Call {
 
   // From the backend
 
-  fromBackendHead(list: HeaderList, endStream: boolean): void {
-    const grpcStatus = list.find(Field.GRPC_STATUS);
-    const type = list.find(NameKind.CONTENT_TYPE);
-    const isGrpc = list.status === 200 && type >= 0 && list.valueStartsWith(type, 'application/grpc');
-    if (!isGrpc && grpcStatus < 0) {
-      const what = type < 0 ? 'no content-type' : list.value(type).slice(0, 100);
-      const status = statusOfHttp(list.status);
-      const why = `answered HTTP ${list.status} with ${what} instead of gRPC`;
-      if (!this.retried(status, undefined, why)) this.fail(status, why);
-    } else if (!endStream) {
-      this.respond(list);
-    } else if (grpcStatus < 0) {
-      this.fail(Status.UNKNOWN, 'ended the call without a grpc-status');
-    } else {
-      this.fromBackendEnd(list, grpcStatus, true);
-    }
-  }
-
-  /** The head of the response. What has been answered in part is not sent again. */
-  respond(list: HeaderList): void {
+  /** What has been answered in part is not sent again. */
+  forgetRequest(): void {
     this.request.forget();
     this.dropHead();
-    this.headSent = true;
-    this.caller?.sendHead(this.callerStream, this, list, false);
   }
 
-  fromBackend(buffer: Buffer, start: number, end: number, endStream: boolean): void {
-    const { response, caller } = this;
-    const taken =
-      response.pending === 0 && caller !== undefined
-        ? caller.sendData(this.callerStream, buffer, start, end, false)
-        : 0;
-    if (taken > 0) this.backendEnd?.credit(this.backendStream, taken);
-    if (taken < end - start) response.push(buffer, start + taken, end);
-    if (!endStream) return;
-    this.backendDone = true;
-    this.fail(Status.INTERNAL, 'ended the call without trailers');
+  /** The caller has taken octets of the backend's. */
+  creditBackend(octets: number): void {
+    this.backendEnd?.credit(this.backendStream, octets);
   }
 
-  fromBackendTrailers(list: HeaderList): void {
-    const grpcStatus = list.find(Field.GRPC_STATUS);
-    this.backendDone = true;
-    if (grpcStatus < 0) this.fail(Status.UNKNOWN, 'ended the call without a grpc-status');
-    else this.fromBackendEnd(list, grpcStatus, false);
-  }
-
-  private fromBackendEnd(list: HeaderList, at: number, isHead: boolean): void {
-    this.backendDone = true;
-    const status = parseStatus(
-      list.buffers[at] as Buffer,
-      list.starts[at] as number,
-      list.ends[at] as number,
-    );
+  /** The call ended with a load report, perhaps. */
+  reported(list: HeaderList): void {
     this.host.reported(this, list);
-    if (isHead && this.retried(status, list, `answered ${statusName(status)}`)) return;
-    this.leave(status);
-    // What the caller has not taken yet comes first.
-    if (this.response.pending > 0) this.responseTrailers = keepList(list);
-    else this.deliver(list, isHead);
   }
 
   /** The stream at the backend ended before its time; `why` follows its name. */
-  fromBackendReset(code: number, cause: ResetCause, why: string): void {
+  backendReset(code: number, cause: ResetCause, why: string): void {
     if (this.over) return;
     const refused = cause === ResetCause.PEER && code === ErrorCode.REFUSED_STREAM;
-    if ((refused || cause === ResetCause.GOAWAY) && !this.headSent) {
+    if ((refused || cause === ResetCause.GOAWAY) && !this.response.begun) {
       const name = this.backend?.name ?? '';
-      this.leave(Status.UNAVAILABLE);
+      this.leave(Status.UNAVAILABLE, why);
       // Another connection to the same backend may do; one that refuses is asked once more, not again and again.
       this.move(`${name} ${why}`, !refused || this.moves === 0);
       return;
     }
     const status = cause === ResetCause.CONNECTION ? Status.UNAVAILABLE : statusOfReset(code);
-    if (!this.headSent && this.retried(status, undefined, why)) return;
+    if (!this.response.begun && this.retried(status, undefined, why)) return;
     this.fail(status, why);
   }
 
@@ -342,17 +318,6 @@ export class Call {
     this.backendStream = -1;
     if (!this.answered) this.fail(Status.INTERNAL, 'ended the call');
     else this.host.freeIfDone(this);
-  }
-
-  /** The caller's side has room again. */
-  pumpResponse(): void {
-    const { response, caller } = this;
-    if (caller === undefined || this.over || response.pending === 0) return;
-    const taken = caller.sendData(this.callerStream, response.buffer, response.at, response.end, false);
-    response.advance(taken);
-    if (taken > 0) this.backendEnd?.credit(this.backendStream, taken);
-    if (response.pending === 0 && this.responseTrailers !== undefined)
-      this.deliver(this.responseTrailers, false);
   }
 
   /** The caller's stream is over, in whatever way. */
@@ -376,34 +341,45 @@ export class Call {
   }
 
   /** Ends it because of what the backend did. */
-  private fail(status: Status, why: string): void {
-    this.end(status, `backend ${this.backend?.name ?? ''} ${why}`);
+  fail(status: Status, why: string): void {
+    this.end(status, `backend ${this.backend?.name ?? ''} ${why}`, why);
   }
 
   private conclude({ status, why, answer }: Ending): void {
     if (answer === undefined) this.end(status, `backend ${why}`);
-    else this.deliver(answer, true);
+    else this.deliver(answer, status, true);
   }
 
-  /** Ends it with a status of ours. */
-  end(status: Status, message: string): void {
+  /** Ends it with a status of ours. @param why what the backend did, to follow its name; else the message says it */
+  end(status: Status, message: string, why = message): void {
     if (this.over) return;
     this.over = true;
-    this.leave(status);
+    this.leave(status, why);
+    this.tellEnd(status, EndedBy.PROXY, message);
     const { caller, callerStream } = this;
     const requestEnded = this.request.ended;
-    caller?.finish(callerStream, status, message, this.headSent);
+    caller?.finish(callerStream, status, message, this.response.begun);
     this.bidFarewell(caller, callerStream, requestEnded);
   }
 
   /** Ends it with what the backend said, which has been left. */
-  private deliver(list: HeaderList, isHead: boolean): void {
+  deliver(list: HeaderList, status: Status, isHead: boolean): void {
     this.over = true;
+    this.tellEnd(status, EndedBy.BACKEND, '');
     const { caller, callerStream } = this;
     const requestEnded = this.request.ended;
     if (isHead) caller?.sendHead(callerStream, this, list, true);
     else caller?.sendTrailers(callerStream, list);
     this.bidFarewell(caller, callerStream, requestEnded);
+  }
+
+  private tellEnd(status: Status, by: EndedBy, message: string): void {
+    const { facts, host } = this;
+    if (host.observer === undefined) return;
+    facts.status = status;
+    facts.endedBy = by;
+    facts.endedAt = host.now();
+    host.observer.ended(this, status, message);
   }
 
   private bidFarewell(caller: CallerEnd | undefined, stream: number, requestEnded: boolean): void {
@@ -413,13 +389,14 @@ export class Call {
     else if (!this.isFree) this.host.freeIfDone(this);
   }
 
-  /** Leaves the backend, or the queue for it; completes the lease, once. */
-  private leave(status: Status): void {
+  /** Leaves the backend, or the queue for it; completes the lease, once. @param why what it did, to follow its name */
+  leave(status: Status, why: string): void {
     const { backendEnd, backendStream, backend } = this;
     if (this.lease >= 0) {
       const { lease } = this;
       this.lease = -1;
       this.host.complete(lease, status, this.host.now() - this.sentAt);
+      this.host.observer?.attemptEnded(this, status, why);
     }
     clearTimeout(this.pause);
     this.pause = undefined;
@@ -429,7 +406,7 @@ export class Call {
     }
     this.backendEnd = undefined;
     this.backendStream = -1;
-    if (this.backendDone && this.request.sent) backendEnd.detach(backendStream);
+    if (this.response.ended && this.request.sent) backendEnd.detach(backendStream);
     else backendEnd.abort(backendStream, ErrorCode.CANCEL);
   }
 }

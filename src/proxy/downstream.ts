@@ -156,7 +156,7 @@ export class Downstream extends Transport implements CallerEnd {
   writable(stream: number): void {
     const tag = this.connection.tag(stream);
     if (tag <= TOLD) this.tell(stream, TOLD - tag);
-    else this.callOf(stream)?.pumpResponse();
+    else this.callOf(stream)?.response.pump();
   }
 
   settings(): void {}

@@ -14,6 +14,9 @@ export const Field = {
   ZONE: FIRST + 6,
   /** Any other name with our prefix; it is stripped. */
   RESERVED: FIRST + 7,
+  /** W3C Trace Context. */
+  TRACEPARENT: FIRST + 8,
+  TRACESTATE: FIRST + 9,
 } as const;
 
 const NAMES: ReadonlyMap<string, number> = new Map([
@@ -24,6 +27,8 @@ const NAMES: ReadonlyMap<string, number> = new Map([
   ['grpc-retry-pushback-ms', Field.PUSHBACK],
   ['heapmesh-hash-key', Field.HASH_KEY],
   ['heapmesh-zone', Field.ZONE],
+  ['traceparent', Field.TRACEPARENT],
+  ['tracestate', Field.TRACESTATE],
 ]);
 
 export function classifyField(name: string): number {

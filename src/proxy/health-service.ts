@@ -129,7 +129,7 @@ export class HealthService implements End {
     }
     const status = this.statusOf(asked.service);
     if (method === 'Watch') {
-      call.respond(this.head);
+      call.response.begin(this.head);
       this.tell(asked);
     } else if (status === undefined) {
       call.end(Status.NOT_FOUND, `no backend serves ${asked.service.slice(0, 100)}`);
@@ -140,9 +140,9 @@ export class HealthService implements End {
 
   private reply(asked: Asked, message: Uint8Array): void {
     const { call } = asked;
-    call.respond(this.head);
+    call.response.begin(this.head);
     this.send(asked, message);
-    call.fromBackendTrailers(this.ok);
+    call.response.trailers(this.ok);
   }
 
   private tell(asked: Asked): void {
@@ -157,7 +157,7 @@ export class HealthService implements End {
     framed.writeUInt32BE(message.length, 1);
     framed.set(message, PREFIX_BYTES);
     asked.owed += framed.length;
-    asked.call.fromBackend(framed, 0, framed.length, false);
+    asked.call.response.data(framed, 0, framed.length, false);
   }
 
   private statusOf(service: string): Serving | undefined {

@@ -20,11 +20,13 @@ import type { CallHost } from './call-host.ts';
 import { CallTable } from './call-table.ts';
 import { Deadlines } from './deadlines.ts';
 import { Downstream, type DownstreamHost } from './downstream.ts';
+import type { End } from './ends.ts';
 import { classifyField, Field } from './fields.ts';
 import { Flusher } from './flusher.ts';
 import { HealthService } from './health-service.ts';
 import { HeldLists } from './held-list.ts';
 import { takeReport } from './load-reports.ts';
+import { type CallObserver, observerOf } from './observer.ts';
 import { Replies } from './replies.ts';
 import { Retries } from './retry.ts';
 import { Routes } from './routes.ts';
@@ -33,6 +35,9 @@ import type { ProxyShared } from './shared.ts';
 import { Sockets } from './sockets.ts';
 
 export type { Reachability } from './backend.ts';
+export type { Call } from './call.ts';
+export { EndedBy } from './call-facts.ts';
+export type { CallObserver } from './observer.ts';
 export type { PoolProxySettings, ProxySettings } from './settings.ts';
 
 export interface ProxyOptions {
@@ -64,6 +69,10 @@ export interface TransparentProxy {
   /** Connections of callers, and calls in flight. */
   gauges(): { readonly connections: number; readonly calls: number; readonly backends: number };
   configure(settings: ProxySettings): void;
+  /** Tells one more of calls that begin from now on, in the order in which they were added. Returns what ends it. */
+  observe(observer: CallObserver): () => void;
+  /** Calls back for each call in flight. */
+  eachCall(visit: (call: Call) => void): void;
   /** Takes no new connections and calls, lets those that are open end within the drain time-out. */
   close(): Promise<void>;
 }
@@ -87,6 +96,9 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
   readonly onError: (error: unknown) => void;
   address = '';
 
+  observer: CallObserver | undefined;
+
+  private observers: readonly CallObserver[] = [];
   private readonly options: ProxyOptions;
   private readonly mesh: Mesh;
   private settings: ProxySettings;
@@ -119,7 +131,8 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     });
     this.sockets = new Sockets(options.directSockets ?? true);
     this.replies = new Replies(this.context);
-    this.fields = { timeout: this.context.names.named('grpc-timeout') };
+    const { names } = this.context;
+    this.fields = { timeout: names.named('grpc-timeout'), traceparent: names.named('traceparent') };
     this.calls = new CallTable(this);
     this.backends = new Backends(mesh, this, options.reachability, options.parseAddress);
     this.deadlines = new Deadlines(this.now, index => this.calls.at(index).expired());
@@ -160,6 +173,27 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     this.settings = settings;
   }
 
+  observe(observer: CallObserver): () => void {
+    const become = (all: readonly CallObserver[]): void => {
+      this.observers = all;
+      this.observer = observerOf(all);
+    };
+    become([...this.observers, observer]);
+    return () => become(this.observers.filter(each => each !== observer));
+  }
+
+  eachCall(visit: (call: Call) => void): void {
+    this.calls.each(visit);
+  }
+
+  tellDraining(end: End, what: string): void {
+    const { observer } = this;
+    if (observer === undefined) return;
+    this.calls.each(call => {
+      if (call.backendEnd === end && !call.isOver) observer.draining(call, what);
+    });
+  }
+
   close(): Promise<void> {
     this.closing ??= this.drain();
     return this.closing;
@@ -173,6 +207,7 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     const stopped = new Promise<void>(resolve => this.server.close(() => resolve()));
     this.health.leave();
     const now = this.now();
+    this.calls.each(call => this.observer?.draining(call, 'the proxy is shutting down'));
     for (const caller of this.callers) caller.drain(now);
     await this.untilEmpty(this.settings.drainTimeoutMs);
     this.calls.each(call => call.end(Status.UNAVAILABLE, 'the proxy is shutting down'));
@@ -207,6 +242,11 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     call.callerStream = stream;
     call.path = path;
     call.received = this.now();
+    const isHealth = HealthService.serves(path);
+    const isReflection = this.settings.reflection !== '' && service.startsWith(REFLECTION);
+    const pool = isHealth ? undefined : this.mesh.pool(isReflection ? this.settings.reflection : service);
+    call.pool = pool;
+    this.observer?.began(call, list);
     const timeout = list.find(Field.GRPC_TIMEOUT);
     if (timeout >= 0) {
       call.timeoutMs = timeoutOf(list, timeout);
@@ -217,16 +257,12 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
         return;
       }
     }
-    const isHealth = HealthService.serves(path);
-    const isReflection = this.settings.reflection !== '' && service.startsWith(REFLECTION);
-    const pool = isHealth ? undefined : this.mesh.pool(isReflection ? this.settings.reflection : service);
     this.limitTime(call, pool);
     if (isHealth) {
       call.beginAt(this.health, call.index, endStream);
     } else if (pool === undefined) {
       call.refuse(Status.UNIMPLEMENTED, `no backend serves ${service}`, endStream);
     } else {
-      call.pool = pool;
       call.want = this.wantOf(list);
       call.head = this.heads.keep(list);
       this.retries.earn(pool);

@@ -68,7 +68,7 @@ export class Upstream extends Transport implements End {
     connection.setTag(stream, call.index);
     this.liveness.began(now);
     this.lastUsed = now;
-    call.opened(this, stream);
+    call.opened(this, stream, now);
   }
 
   /** Looks after it; to be called each `watchMs`. */
@@ -122,14 +122,15 @@ export class Upstream extends Transport implements End {
     const { connection } = this;
     const now = this.shared.now();
     const late = now - call.received > TIMEOUT_GRAIN_MS && list.find(Field.GRPC_TIMEOUT) >= 0;
-    if (!late && !hasOurs(list)) {
+    const { forwards } = call;
+    if (!late && forwards === undefined && !hasOurs(list)) {
       connection.sendList(stream, list, endStream);
       return;
     }
     connection.beginHeaders(stream);
     for (let i = 0; i < list.count; i++) {
       const { kind } = list.name(i);
-      if (isOurs(kind)) continue;
+      if (isOurs(kind) || (forwards !== undefined && kind === Field.TRACEPARENT)) continue;
       if (late && kind === Field.GRPC_TIMEOUT) {
         const left = remainingMs(call.timeoutMs, call.received, now);
         connection.addText(this.shared.fields.timeout, formatTimeout(left));
@@ -137,6 +138,7 @@ export class Upstream extends Transport implements End {
         connection.addField(list, i);
       }
     }
+    if (forwards !== undefined) connection.addText(this.shared.fields.traceparent, forwards);
     connection.endHeaders(endStream);
   }
 
@@ -173,22 +175,23 @@ export class Upstream extends Transport implements End {
     const call = this.callOf(stream);
     if (call === undefined || kind === HeadersKind.INFORMATIONAL) return;
     if (kind === HeadersKind.TRAILERS) {
-      call.fromBackendTrailers(list);
+      call.response.trailers(list);
       return;
     }
     this.backend.latencies.add(this.lastRead - call.sentAt, this.lastRead);
-    call.fromBackendHead(list, endStream);
+    call.facts.answeredAt = this.lastRead;
+    call.response.head(list, endStream);
   }
 
   data(stream: number, buffer: Buffer, start: number, end: number, endStream: boolean): void {
     this.liveness.answered();
     const call = this.callOf(stream);
     if (call === undefined) this.connection.credit(stream, end - start);
-    else call.fromBackend(buffer, start, end, endStream);
+    else call.response.data(buffer, start, end, endStream);
   }
 
   reset(stream: number, code: number, cause: ResetCause, fault?: StreamFault): void {
-    this.callOf(stream)?.fromBackendReset(code, cause, this.reasonOf(code, cause, fault));
+    this.callOf(stream)?.backendReset(code, cause, this.reasonOf(code, cause, fault));
   }
 
   closed(stream: number): void {
@@ -214,6 +217,7 @@ export class Upstream extends Transport implements End {
 
   goaway(): void {
     // What it disowns is reset right after this and goes elsewhere; the rest of its calls may end.
+    this.shared.tellDraining(this, `backend ${this.backend.name} is leaving (GOAWAY)`);
     this.backend.roomAgain();
   }
 

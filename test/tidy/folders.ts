@@ -56,5 +56,4 @@ export const ALLOWED_EXPORTS: ReadonlyMap<string, string> = new Map([
     'src/grpc/message.ts#decodeMessage',
     'the other half of the coding: what is encoded is read back by its test',
   ],
-  ['src/grpc/framing.ts#MessageCounter', 'counts the messages of a call, for whoever tells of calls'],
 ]);
