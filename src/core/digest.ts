@@ -5,12 +5,14 @@
  */
 import type { ServerSpec } from './core.ts';
 import { hash64 } from './hash.ts';
+import type { InstanceFact } from './instances.ts';
 import type { ServerRecord } from './record.ts';
 
 /** Sixteen hexadecimal digits. */
 export function digestOf(
   records: Iterable<ServerRecord>,
   answers: Iterable<readonly [string, string]>,
+  instances: Iterable<InstanceFact>,
 ): string {
   let high = 0;
   let low = 0;
@@ -21,6 +23,9 @@ export function digestOf(
   };
   for (const record of records) add(textOf(record));
   for (const answer of answers) add(JSON.stringify(answer));
+  for (const { id, epoch, control, proxy, present, since } of instances) {
+    add(JSON.stringify([id, epoch, control, proxy, present, since.time, since.cause]));
+  }
   return [high, low].map(lane => lane.toString(16).padStart(8, '0')).join('');
 }
 

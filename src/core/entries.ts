@@ -60,6 +60,15 @@ export type Body =
   | { readonly kind: 'activate'; readonly id: string; readonly failure?: string }
   /** What the origin has seen; filed under the origin. */
   | { readonly kind: 'observe'; readonly id: string; readonly observation: Observation }
+  /** The origin serves, and where others reach it. Repeated, it says so anew. */
+  | { readonly kind: 'join'; readonly control: string; readonly proxy: string }
+  /** The origin ends. What it claimed stays: it may be back at once. */
+  | { readonly kind: 'leave' }
+  /**
+   * An instance is gone and does not come back in this life: what it alone claimed is lost, and what it
+   * saw of that is forgotten. Refused where it has begun a new life since `epoch`.
+   */
+  | { readonly kind: 'retire'; readonly instance: string; readonly epoch: number }
   /** A kind that this version does not know; `maySkip` says that ignoring it is safe. */
   | { readonly kind: 'unknown'; readonly name: string; readonly maySkip: boolean; readonly raw: unknown };
 

@@ -6,8 +6,9 @@
  * positions: an own proposal does the same before and after the log has taken it, as long as no other
  * entry comes between.
  */
-import type { DrainView, ServerSpec, Source } from './core.ts';
+import { type DrainView, type ServerSpec, SOURCES, type Source } from './core.ts';
 import type { Body, Proposal } from './entries.ts';
+import { join, leave, notRetirable } from './instances.ts';
 import { REGISTRY_LIMITS } from './limits.ts';
 import { firstFailed, notAStandby } from './preconditions.ts';
 import {
@@ -37,7 +38,7 @@ function applyBody(store: Store, proposal: Proposal, body: Body): Verdict {
     case 'replace':
       return replace(store, proposal, body.source, body.specs);
     case 'unclaim':
-      return verdictOf(unclaim(store, proposal, body.source, body.id, body.how));
+      return verdictOf(unclaim(store, proposal, body.source, body.id, body.how, proposal.origin));
     case 'forget':
       return verdictOf(forget(store, proposal, body.id));
     case 'remove':
@@ -54,6 +55,12 @@ function applyBody(store: Store, proposal: Proposal, body: Body): Verdict {
       return verdictOf(activate(store, proposal, body.id, body.failure));
     case 'observe':
       return verdictOf(observe(store, proposal, body.id, body.observation));
+    case 'join':
+      return verdictOf(join(store, proposal, body.control, body.proxy));
+    case 'leave':
+      return verdictOf(leave(store, proposal));
+    case 'retire':
+      return verdictOf(retire(store, proposal, body.instance, body.epoch));
     case 'unknown':
       return notUnderstood(`the kind '${body.name}'`, body.maySkip);
     default:
@@ -94,7 +101,7 @@ function replace(store: Store, proposal: Proposal, source: Source, specs: readon
   const kept = new Set(specs.map(spec => spec.id));
   const reasons: string[] = [];
   for (const id of store.claimedBy(claimantOf(source, proposal.origin))) {
-    if (!kept.has(id)) unclaim(store, proposal, source, id, 'left');
+    if (!kept.has(id)) unclaim(store, proposal, source, id, 'left', proposal.origin);
   }
   for (const spec of specs) {
     const why = claim(store, proposal, source, spec);
@@ -105,16 +112,41 @@ function replace(store: Store, proposal: Proposal, source: Source, specs: readon
   return done(reasons.length > 8 ? `${why}; ...` : why);
 }
 
-function unclaim(store: Store, proposal: Proposal, source: Source, id: string, how: 'left' | 'lost'): string {
+function unclaim(
+  store: Store,
+  proposal: Proposal,
+  source: Source,
+  id: string,
+  how: 'left' | 'lost',
+  origin: string,
+): string {
   const before = store.get(id);
-  const claimant = claimantOf(source, proposal.origin);
+  const claimant = claimantOf(source, origin);
   const claims = before?.claims.filter(c => claimantOf(c.source, c.origin) !== claimant) ?? [];
   if (before === undefined || claims.length === before.claims.length) {
-    return `${id} is not claimed by ${source} on ${proposal.origin}`;
+    return `${id} is not claimed by ${source} on ${origin}`;
   }
   // Who is lost while it leaves has left. An operator's drain is no leaving: it waits for the server's return.
   const lost = claims.length === 0 && how === 'lost' && !before.removed && !before.drain;
   commit(store, before, { ...before, claims, lost }, proposal);
+  return '';
+}
+
+/** Its claims are lost rather than left: that an instance is gone says nothing against a server. */
+function retire(store: Store, proposal: Proposal, instance: string, epoch: number): string {
+  const why = notRetirable(store, instance, epoch);
+  if (why !== '') return why;
+  store.setInstance(instance, undefined);
+  for (const source of SOURCES) {
+    if (source === 'operator') continue;
+    for (const id of store.claimedBy(claimantOf(source, instance))) {
+      unclaim(store, proposal, source, id, 'lost', instance);
+      const record = store.get(id);
+      if (record === undefined || seenBy(record, instance) === undefined) continue;
+      const seen = record.seen.filter(s => s.origin !== instance);
+      commit(store, record, { ...record, seen }, proposal);
+    }
+  }
   return '';
 }
 

@@ -9,6 +9,7 @@
  */
 import type { Proposal } from './entries.ts';
 import { apply } from './fold.ts';
+import type { InstanceFact } from './instances.ts';
 import { claimantOf, claimantsChanged, type ServerRecord } from './record.ts';
 import { keyOf, type RecordStore, type Store } from './store.ts';
 
@@ -29,6 +30,7 @@ export class Overlay implements Store {
   readonly #base: RecordStore;
   readonly #records = new Map<string, ServerRecord | undefined>();
   readonly #answers = new Map<string, string>();
+  readonly #instances = new Map<string, InstanceFact | undefined>();
   /** Own pending proposals by their number, which is their order. */
   readonly #pending = new Map<number, Held>();
   /** None is older. */
@@ -105,6 +107,26 @@ export class Overlay implements Store {
   setAnswer(failure: string, id: string): void {
     this.#touched.add(keyOf.answer(failure));
     this.#answers.set(failure, id);
+  }
+
+  instance(id: string): InstanceFact | undefined {
+    this.#touched.add(keyOf.instance(id));
+    return this.#instances.has(id) ? this.#instances.get(id) : this.#base.instance(id);
+  }
+
+  instanceCount(): number {
+    this.#touched.add(keyOf.instances);
+    let count = this.#base.instanceCount();
+    for (const [id, fact] of this.#instances) {
+      count += Number(fact !== undefined) - Number(this.#base.instance(id) !== undefined);
+    }
+    return count;
+  }
+
+  setInstance(id: string, fact: InstanceFact | undefined): void {
+    this.#touched.add(keyOf.instance(id));
+    this.#touched.add(keyOf.instances);
+    this.#instances.set(id, fact);
   }
 
   /**
@@ -214,6 +236,7 @@ export class Overlay implements Store {
   #forget(key: string): void {
     const name = key.slice(1);
     if (key === keyOf.answer(name)) this.#answers.delete(name);
+    if (key === keyOf.instance(name)) this.#instances.delete(name);
     if (key !== keyOf.server(name) || !this.#records.has(name)) return;
     if (!this.#before.has(name)) this.#before.set(name, this.#records.get(name));
     this.#records.delete(name);

@@ -13,6 +13,7 @@ import { sameView, viewOf } from './effective.ts';
 import type { Body, Entry, Precondition, Proposal } from './entries.ts';
 import { EventRing, eventsOf, type RegistryEvent, refusalOf, subjectOf } from './events.ts';
 import { apply } from './fold.ts';
+import type { InstanceFact } from './instances.ts';
 import { REGISTRY_LIMITS } from './limits.ts';
 import { Overlay } from './overlay.ts';
 import type { ServerRecord } from './record.ts';
@@ -67,6 +68,7 @@ export class Registry {
 
   readonly #changeListeners = new Set<ChangeListener>();
   readonly #eventListeners = new Set<(event: RegistryEvent) => void>();
+  readonly #instanceListeners = new Set<() => void>();
   #notices: Notice[] = [];
   #delivering = false;
 
@@ -168,6 +170,10 @@ export class Registry {
       this.#settle(proposal.n)?.resolve({ position, applied: verdict.applied, why: verdict.why });
     }
     this.#deliver();
+    const { body } = proposal;
+    if (verdict.applied && (body.kind === 'join' || body.kind === 'leave' || body.kind === 'retire')) {
+      for (const listener of this.#instanceListeners) this.#guard(listener);
+    }
   }
 
   /** The log could not keep the own proposal `n`: the view is as if it had not been made. */
@@ -212,9 +218,20 @@ export class Registry {
     return () => this.#eventListeners.delete(listener);
   }
 
+  /** The instances that share the log, as it says; those that have left it are among them until they are retired. */
+  instances(): readonly InstanceFact[] {
+    return [...this.#confirmed.instances()];
+  }
+
+  /** Calls when an entry has changed `instances`. Returns what ends it. */
+  onInstances(listener: () => void): () => void {
+    this.#instanceListeners.add(listener);
+    return () => this.#instanceListeners.delete(listener);
+  }
+
   /** Sixteen hexadecimal digits of the confirmed facts: the same for all who took in the same entries. */
   digest(): string {
-    return digestOf(this.#confirmed.records(), this.#confirmed.answers());
+    return digestOf(this.#confirmed.records(), this.#confirmed.answers(), this.#confirmed.instances());
   }
 
   #isPending({ origin, epoch, n }: Proposal): boolean {

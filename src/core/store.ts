@@ -1,4 +1,5 @@
 /** The records of the confirmed list, and the interface under which the fold sees them. */
+import type { InstanceFact } from './instances.ts';
 import { REGISTRY_LIMITS } from './limits.ts';
 import { claimantsChanged, phaseOf, type ServerRecord } from './record.ts';
 
@@ -12,6 +13,10 @@ export interface Store {
   /** The server that was activated for this failure. */
   answer(failure: string): string | undefined;
   setAnswer(failure: string, id: string): void;
+  instance(id: string): InstanceFact | undefined;
+  instanceCount(): number;
+  /** Undefined drops it. */
+  setInstance(id: string, fact: InstanceFact | undefined): void;
 }
 
 /** Names of what the fold reads or writes, so that two proposals can be told to be independent. */
@@ -19,6 +24,9 @@ export const keyOf = {
   server: (id: string): string => `s${id}`,
   claimant: (claimant: string): string => `c${claimant}`,
   answer: (failure: string): string => `f${failure}`,
+  instance: (id: string): string => `i${id}`,
+  /** How many there are. */
+  instances: 'n',
 };
 
 interface Changes {
@@ -33,6 +41,7 @@ export class RecordStore implements Store {
   /** By claimant, what it claims. */
   readonly #claimed = new Map<string, Set<string>>();
   readonly #answers = new Map<string, string>();
+  readonly #instances = new Map<string, InstanceFact>();
   /** Records of an operator's words alone, the oldest first. */
   readonly #words = new Set<string>();
 
@@ -79,6 +88,22 @@ export class RecordStore implements Store {
     this.#answers.set(failure, id);
   }
 
+  instance(id: string): InstanceFact | undefined {
+    return this.#instances.get(id);
+  }
+
+  instanceCount(): number {
+    return this.#instances.size;
+  }
+
+  setInstance(id: string, fact: InstanceFact | undefined): void {
+    this.#keys.add(keyOf.instance(id));
+    const count = this.#instances.size;
+    if (fact === undefined) this.#instances.delete(id);
+    else this.#instances.set(id, fact);
+    if (this.#instances.size !== count) this.#keys.add(keyOf.instances);
+  }
+
   /**
    * Forgets the oldest of what is bounded; after each entry, so that all instances forget alike.
    * Returns the keys of what it forgot.
@@ -109,6 +134,10 @@ export class RecordStore implements Store {
 
   records(): IterableIterator<ServerRecord> {
     return this.#records.values();
+  }
+
+  instances(): IterableIterator<InstanceFact> {
+    return this.#instances.values();
   }
 
   /** Failure and the server that answered it, the oldest first. */

@@ -67,6 +67,17 @@ const body: fc.Arbitrary<Body> = fc.oneof(
     }),
   },
   fc.record({
+    kind: fc.constant('join' as const),
+    control: fc.constantFrom('x', 'y'),
+    proxy: fc.constant('p'),
+  }),
+  fc.record({ kind: fc.constant('leave' as const) }),
+  fc.record({
+    kind: fc.constant('retire' as const),
+    instance: fc.constantFrom('lb-1', 'lb-2', 'lb-3'),
+    epoch: fc.constantFrom(1, 1, 2),
+  }),
+  fc.record({
     kind: fc.constant('unknown' as const),
     name: fc.constant('later'),
     maySkip: fc.boolean(),

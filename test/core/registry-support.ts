@@ -3,6 +3,7 @@ import type { ServerSpec, ServerView } from '../../src/core/core.ts';
 import { viewOf } from '../../src/core/effective.ts';
 import type { Body, Entry, Precondition, Proposal } from '../../src/core/entries.ts';
 import { apply } from '../../src/core/fold.ts';
+import type { InstanceFact } from '../../src/core/instances.ts';
 import { claimantOf, type ServerRecord } from '../../src/core/record.ts';
 import { Registry, type RegistryOptions, type Settled } from '../../src/core/registry.ts';
 import type { Store } from '../../src/core/store.ts';
@@ -25,6 +26,7 @@ export function server(id: string, properties: Partial<ServerSpec> = {}): Server
 export class PlainStore implements Store {
   readonly records = new Map<string, ServerRecord>();
   readonly answers = new Map<string, string>();
+  readonly instances = new Map<string, InstanceFact>();
 
   get(id: string): ServerRecord | undefined {
     return this.records.get(id);
@@ -48,6 +50,19 @@ export class PlainStore implements Store {
 
   setAnswer(failure: string, id: string): void {
     this.answers.set(failure, id);
+  }
+
+  instance(id: string): InstanceFact | undefined {
+    return this.instances.get(id);
+  }
+
+  instanceCount(): number {
+    return this.instances.size;
+  }
+
+  setInstance(id: string, fact: InstanceFact | undefined): void {
+    if (fact) this.instances.set(id, fact);
+    else this.instances.delete(id);
   }
 }
 

@@ -68,6 +68,8 @@ export const REGISTRY_LIMITS = {
    * instances that run at once; instances with random names leave theirs behind. Part of the fold.
    */
   originsPerServer: 256,
+  /** Instances that share a log; more are names that nobody retired. Part of the fold. */
+  instances: 256,
   /** Failures known to be answered by an activation; the oldest is forgotten first. Part of the fold. */
   answers: 1_024,
   /** Events kept for readers that come back: some MiB, and more than a restart of 5,000 servers makes. */
