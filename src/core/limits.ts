@@ -7,5 +7,6 @@ export * from './limits/control.ts';
 export * from './limits/http2.ts';
 export * from './limits/process.ts';
 export * from './limits/proxy.ts';
+export * from './limits/queue.ts';
 export * from './limits/sdk.ts';
 export * from './limits/state.ts';

@@ -5,7 +5,7 @@
 import { ANY_SERVICE, type LoadSample, Outcome, type ServerView } from './core.ts';
 import type { Proposal } from './entries.ts';
 import { type LeaseOwner, LeaseTable } from './lease.ts';
-import { LEASE_LIMITS, MESH_LIMITS } from './limits.ts';
+import { LEASE_LIMITS, MESH_LIMITS, QUEUE_LIMITS } from './limits.ts';
 import { type AdoptedLoad, LoadTable } from './load-table.ts';
 import { Pool } from './pool.ts';
 import { Registry } from './registry.ts';
@@ -14,6 +14,10 @@ import { isWarm } from './warmup.ts';
 export interface PoolSettings {
   /** How much worse than the pool's best a caller's own zone may be and still be taken; >= 1. */
   readonly zoneFactor: number;
+  /** Most calls that wait for a server; 0: nobody may. Default 1,024. */
+  readonly queueSize?: number;
+  /** There is a pool also where no server names the service, so that calls can wait for one. */
+  readonly isKept?: boolean;
 }
 
 export interface MeshOptions {
@@ -34,6 +38,11 @@ export interface MeshOptions {
   readonly pools?: ReadonlyMap<string, PoolSettings>;
   /** How many balancers pick for these servers, this one included. Default 1. */
   readonly balancers?: number;
+  /**
+   * Calls that wait may have their turn: `serveWaiting` is to be called once the present turn of events is over,
+   * and no call of the core is on the stack. Without it they get their turn at the next tick.
+   */
+  readonly onRoom?: () => void;
   /** A listener of the registry threw. */
   readonly onError?: (error: unknown) => void;
 }
@@ -59,6 +68,11 @@ export class Mesh implements LeaseOwner {
   private readonly warming = new Set<number>();
   private settings: ReadonlyMap<string, PoolSettings>;
   private lastTick = Number.NaN;
+  /** Pools whose waiting calls may have their turn. */
+  private readonly roomy = new Set<Pool>();
+  /** Services whose pool is kept by the settings. */
+  private kept: ReadonlySet<string> = new Set();
+  private readonly onRoom: () => void;
   private readonly clock: () => number;
   private readonly random: () => number;
 
@@ -66,6 +80,7 @@ export class Mesh implements LeaseOwner {
     this.clock = options.clock;
     this.random = options.random;
     this.settings = options.pools ?? new Map();
+    this.onRoom = options.onRoom ?? (() => {});
     this.balancers = Math.max(1, options.balancers ?? 1);
     this.leases = new LeaseTable(this, options.leaseTtlMs ?? 10_000);
     this.registry = new Registry({
@@ -76,6 +91,7 @@ export class Mesh implements LeaseOwner {
       ...(options.onError === undefined ? {} : { onError: options.onError }),
     });
     this.registry.onChange((id, before, after) => this.follow(id, before, after));
+    this.keepPools();
   }
 
   /** The monotonic clock that all `now` arguments are of, ms. */
@@ -114,7 +130,24 @@ export class Mesh implements LeaseOwner {
 
   configurePools(settings: ReadonlyMap<string, PoolSettings>): void {
     this.settings = settings;
+    this.keepPools();
     for (const pool of this.byService.values()) this.configure(pool);
+  }
+
+  /** Gives calls that wait their turn where there may be room; see `onRoom`. */
+  serveWaiting(now: number): void {
+    for (const pool of this.roomy) {
+      this.roomy.delete(pool);
+      if (this.byId[pool.id] === pool) pool.queue.serve(now);
+      else pool.queue.end(now);
+    }
+  }
+
+  /** Calls that wait, in all pools. */
+  waiting(): number {
+    let waiting = 0;
+    for (const pool of this.byService.values()) waiting += pool.queue.size;
+    return waiting;
   }
 
   /** Ages scores, ends leases whose time is up, ends warm-ups. Call it about every 50 ms. */
@@ -123,6 +156,8 @@ export class Mesh implements LeaseOwner {
     this.lastTick = now;
     this.leases.expire(now, LEASE_LIMITS.expiryLooks);
     if (elapsed > 0) for (const pool of this.byService.values()) pool.sweep(now, elapsed);
+    this.serveWaiting(now);
+    for (const pool of this.byService.values()) if (pool.queue.size > 0) pool.queue.dropLate(now);
     let ending: number = MESH_LIMITS.warmUpsEnded;
     for (const slot of this.warming) {
       if (ending === 0) break;
@@ -145,6 +180,12 @@ export class Mesh implements LeaseOwner {
     if (!this.loads.ended(this.leases, row, now, outcome, latencyMs)) return;
     if (outcome === Outcome.SUCCESS) this.byId[this.leases.poolAt(row)]?.served(latencyMs);
   }
+
+  private readonly room = (pool: Pool): void => {
+    const told = this.roomy.size > 0;
+    this.roomy.add(pool);
+    if (!told) this.onRoom();
+  };
 
   private follow(id: string, before: ServerView | undefined, after: ServerView | undefined): void {
     const now = this.clock();
@@ -200,7 +241,7 @@ export class Mesh implements LeaseOwner {
     this.namers.set(service, count + 1);
     if (count > 0) return;
     const ended = this.byId.indexOf(undefined);
-    const pool = new Pool(service, ended < 0 ? this.byId.length : ended, this.loads, this.leases);
+    const pool = new Pool(service, ended < 0 ? this.byId.length : ended, this.loads, this.leases, this.room);
     this.byId[pool.id] = pool;
     this.byService.set(service, pool);
     this.configure(pool);
@@ -224,6 +265,17 @@ export class Mesh implements LeaseOwner {
     for (const slot of [...pool.members()]) pool.remove(slot);
     this.byService.delete(service);
     this.byId[pool.id] = undefined;
+    if (pool.queue.size > 0) this.room(pool);
+  }
+
+  /** Opens the pools that the settings keep, and lets go of those that they keep no more. */
+  private keepPools(): void {
+    const before = this.kept;
+    const kept = new Set<string>();
+    for (const [service, { isKept }] of this.settings) if (isKept === true) kept.add(service);
+    this.kept = kept;
+    for (const service of kept) if (!before.has(service)) this.open(service, this.clock());
+    for (const service of before) if (!kept.has(service)) this.close(service);
   }
 
   private forget(id: string, slot: number): void {
@@ -240,5 +292,6 @@ export class Mesh implements LeaseOwner {
   private configure(pool: Pool): void {
     const settings = this.settings.get(pool.service) ?? this.settings.get(ANY_SERVICE) ?? DEFAULT_POOL;
     pool.zoneFactor = settings.zoneFactor;
+    pool.queue.limit = settings.queueSize ?? QUEUE_LIMITS.size;
   }
 }

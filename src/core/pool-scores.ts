@@ -249,7 +249,8 @@ export class PoolScores {
     }
   }
 
-  private residence(): number {
+  /** W, ms: the best that is known. */
+  residence(): number {
     if (!Number.isNaN(this.residenceMs)) return Math.max(0.01, this.residenceMs);
     if (!Number.isNaN(this.residenceToldMs)) return Math.max(0.01, this.residenceToldMs);
     return SCORE.residenceDefaultMs;

@@ -11,6 +11,7 @@ import { choose, chooseCapped, type PickWant } from './pick.ts';
 import { PoolMembers } from './pool-members.ts';
 import { PoolScores } from './pool-scores.ts';
 import { type HeapView, heapView, verifyPool } from './pool-view.ts';
+import { type Expectation, WaitQueue } from './wait-queue.ts';
 import { warmupCap } from './warmup.ts';
 import type { Zone } from './zone.ts';
 
@@ -31,6 +32,8 @@ export class Pool extends PoolMembers implements RowListener {
   /** Index among the pools of its mesh: what a lease remembers. */
   readonly id: number;
   readonly scores: PoolScores;
+  /** Calls that wait for one of its servers. */
+  readonly queue = new WaitQueue();
   /** How much worse than the pool's best a caller's own zone may be and still be taken. */
   zoneFactor = 1.5;
 
@@ -45,9 +48,21 @@ export class Pool extends PoolMembers implements RowListener {
 
   private readonly loads: LoadTable;
   private readonly leases: LeaseTable;
+  /** Told where a member may have room while calls wait. */
+  private readonly roomCame: (pool: Pool) => void;
+  /** Calls that the members take at once, as of `slotsVersion`. */
+  private slotsSum = 0;
+  private slotsVersion = -1;
 
-  constructor(service: string, id: number, loads: LoadTable, leases: LeaseTable) {
+  constructor(
+    service: string,
+    id: number,
+    loads: LoadTable,
+    leases: LeaseTable,
+    roomCame: (pool: Pool) => void = () => {},
+  ) {
     super();
+    this.roomCame = roomCame;
     this.service = service;
     this.id = id;
     this.loads = loads;
@@ -107,6 +122,21 @@ export class Pool extends PoolMembers implements RowListener {
   /** A lease of this pool was completed; its row is updated already. */
   served(latencyMs: number): void {
     this.scores.served(latencyMs);
+    if (this.queue.size > 0) this.queue.learn(latencyMs);
+  }
+
+  /** What a call that comes to wait can expect; undefined where no server takes calls. */
+  expectation(): Expectation | undefined {
+    if (this.eligible === 0) return undefined;
+    if (this.slotsVersion !== this.version) {
+      this.slotsVersion = this.version;
+      this.slotsSum = 0;
+      for (const slot of this.members()) {
+        if (!this.isOut(this.memberAt(slot)))
+          this.slotsSum += Math.max(1, this.loads.maxConcurrency[slot] as number);
+      }
+    }
+    return { slots: this.slotsSum, residenceMs: this.scores.residence() };
   }
 
   rekey(member: number): void {
@@ -250,6 +280,7 @@ export class Pool extends PoolMembers implements RowListener {
       zone.drop(member);
       return;
     }
+    if (this.queue.size > 0 && !this.queue.serving) this.roomCame(this);
     const own = this.loads.own(slot);
     this.scores.keyInto(zone.order.key, member, own);
     if ((flags & WARMING) !== 0) {
