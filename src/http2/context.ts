@@ -1,8 +1,9 @@
 /** What the connections of one process (or worker) share. They are driven one after the other, never within another. */
 import { HTTP2_LIMITS } from '../core/limits.ts';
 import { FaultCounts } from './errors.ts';
-import { FieldFlag, HeaderList, ListMemory } from './header-list.ts';
+import { HeaderList, ListMemory } from './header-list.ts';
 import { type DecoderShared, scratchBytes } from './hpack/decoder.ts';
+import { FieldFlag, SharedFields } from './hpack/fields.ts';
 import type { Classify, HeaderNames } from './hpack/names.ts';
 import { headerNames, StaticTable } from './hpack/static-table.ts';
 import { SlabPool } from './output.ts';
@@ -10,7 +11,7 @@ import { SlabPool } from './output.ts';
 export interface ContextOptions {
   /** Gives kinds to names that the engine's user looks for in header lists; none by default. */
   classify?: Classify;
-  /** Whether header blocks are remembered by their octets; true by default. What is on the wire means the same either way. */
+  /** Whether header blocks are remembered by their octets, and fields as objects; true by default. What is on the wire means the same either way. */
   rememberBlocks?: boolean;
   /** Most fields that any connection is set to take; HTTP2_LIMITS.headerFields by default. */
   maxHeaderFields?: number;
@@ -23,6 +24,7 @@ export class Http2Context implements DecoderShared {
   /** What blocks are decoded into. */
   readonly list: HeaderList;
   readonly lists = new ListMemory();
+  readonly fields: SharedFields | undefined;
   readonly slabs = new SlabPool();
   readonly faults = new FaultCounts();
   readonly rememberBlocks: boolean;
@@ -34,6 +36,7 @@ export class Http2Context implements DecoderShared {
     this.statics = new StaticTable(this.names);
     this.list = new HeaderList(options.maxHeaderFields ?? HTTP2_LIMITS.headerFields);
     this.rememberBlocks = options.rememberBlocks ?? true;
+    this.fields = this.rememberBlocks ? new SharedFields() : undefined;
   }
 
   /**
@@ -46,8 +49,9 @@ export class Http2Context implements DecoderShared {
     for (const [text, value] of fields) {
       const name = this.names.named(text);
       const bytes = Buffer.from(value, 'latin1');
-      const index = this.statics.find(name, bytes, 0, bytes.length);
-      list.add(name, bytes, 0, bytes.length, index === 0 ? FieldFlag.INDEXED : 0, index, 0, 0, 0);
+      const known = this.statics.find(name, bytes, 0, bytes.length);
+      if (known === undefined) list.add(name, bytes, 0, bytes.length, FieldFlag.INDEXED, 0, 0, 0);
+      else list.append(known);
       list.bytes += name.length + bytes.length + 32;
     }
     return this.lists.of(list);

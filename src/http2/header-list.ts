@@ -6,16 +6,9 @@
  */
 import { HTTP2_LIMITS } from '../core/limits.ts';
 import type { StreamFault } from './errors.ts';
+import { Field } from './hpack/fields.ts';
 import { type HeaderName, hashOf, KINDS } from './hpack/names.ts';
 import { copyOctets } from './hpack/strings.ts';
-
-/** How a field came, and so how it may go on. Bits. */
-export const FieldFlag = {
-  /** By reference to the dynamic table: its sender has sent it before, so it is worth an entry further on. */
-  INDEXED: 1,
-  /** RFC 7541 6.2.3: must not be put into any table, here or further on. */
-  NEVER_INDEXED: 2,
-} as const;
 
 export class HeaderList {
   /** Fields it has. */
@@ -38,36 +31,18 @@ export class HeaderList {
   status = 0;
 
   readonly capacity: number;
-  readonly names: HeaderName[];
-  /** Where each value is: `buffers[i]` from `starts[i]` to `ends[i]`. */
-  readonly buffers: Buffer[];
-  readonly starts: Int32Array;
-  readonly ends: Int32Array;
-  /** See `FieldFlag`. */
-  readonly flags: Uint8Array;
-  /** Index in the static table that has name and value, 0 for none. */
-  readonly statics: Uint8Array;
-  /** Hash of name and value; 0 for literals of a list that is not remembered. */
-  readonly hashes: Int32Array;
-  /** The value as a string literal of HPACK, as it came: in `block` from here to there; 0, 0 for none. */
-  readonly literalStarts: Int32Array;
-  readonly literalEnds: Int32Array;
+  /** The first `count` are its fields; those behind are of lists before. */
+  readonly fields: Field[] = [];
+  /** What literals are of. */
   block: Buffer = EMPTY;
+  /** Fields that are not shared, by place; used again by the list's next contents. */
+  readonly #own: Field[] = [];
   #octets: Buffer = EMPTY; // its own, where it takes copies
   readonly #first = new Int16Array(KINDS); // place + 1 of the first field of each kind
 
   /** @param capacity most fields that it can have */
   constructor(capacity: number) {
     this.capacity = capacity;
-    this.names = new Array(capacity);
-    this.buffers = new Array(capacity);
-    this.starts = new Int32Array(capacity);
-    this.ends = new Int32Array(capacity);
-    this.flags = new Uint8Array(capacity);
-    this.statics = new Uint8Array(capacity);
-    this.hashes = new Int32Array(capacity);
-    this.literalStarts = new Int32Array(capacity);
-    this.literalEnds = new Int32Array(capacity);
   }
 
   /** Empties it for the next block. */
@@ -84,29 +59,42 @@ export class HeaderList {
     this.#first.fill(0);
   }
 
-  /** Appends a field; there must be room. */
+  /** Appends a field of its own; there must be room. */
   add(
     name: HeaderName,
     buffer: Buffer,
     start: number,
     end: number,
     flags: number,
-    staticIndex: number,
     hash: number,
     literalStart: number,
     literalEnd: number,
   ): void {
+    let field = this.#own[this.count];
+    if (field === undefined) {
+      field = new Field(name, buffer, start, end, flags, 0, hash, -1);
+      // Places behind it are filled as they are needed: an array with holes would be slower.
+      while (this.#own.length < this.count) this.#own.push(new Field(name, EMPTY, 0, 0, 0, 0, 0, -1));
+      this.#own[this.count] = field;
+    } else {
+      field.name = name;
+      field.buffer = buffer;
+      field.start = start;
+      field.end = end;
+      field.flags = flags;
+      field.hash = hash;
+    }
+    field.literalStart = literalStart;
+    field.literalEnd = literalEnd;
+    this.append(field);
+  }
+
+  /** Appends a field that is shared; there must be room. */
+  append(field: Field): void {
     const i = this.count++;
-    this.names[i] = name;
-    this.buffers[i] = buffer;
-    this.starts[i] = start;
-    this.ends[i] = end;
-    this.flags[i] = flags;
-    this.statics[i] = staticIndex;
-    this.hashes[i] = hash;
-    this.literalStarts[i] = literalStart;
-    this.literalEnds[i] = literalEnd;
-    if (this.#first[name.kind] === 0) this.#first[name.kind] = i + 1;
+    this.fields[i] = field;
+    const { kind } = field.name;
+    if (this.#first[kind] === 0) this.#first[kind] = i + 1;
   }
 
   /** The place of the first field whose name has this kind, −1 for none. */
@@ -120,23 +108,30 @@ export class HeaderList {
     return -1;
   }
 
+  field(i: number): Field {
+    return this.fields[i] as Field;
+  }
+
   name(i: number): HeaderName {
-    return this.names[i] as HeaderName;
+    return this.field(i).name;
   }
 
   /** A value as a string, one character for each octet. Makes a new string each time. */
   value(i: number): string {
-    return (this.buffers[i] as Buffer).toString('latin1', this.starts[i], this.ends[i]);
+    const { buffer, start, end } = this.field(i);
+    return buffer.toString('latin1', start, end);
   }
 
   /** Octets of a value. */
   valueBytes(i: number): number {
-    return (this.ends[i] as number) - (this.starts[i] as number);
+    const field = this.field(i);
+    return field.end - field.start;
   }
 
   /** One octet of a value. */
   octet(i: number, offset: number): number {
-    return (this.buffers[i] as Buffer)[(this.starts[i] as number) + offset] as number;
+    const field = this.field(i);
+    return field.buffer[field.start + offset] as number;
   }
 
   /** Whether a value is exactly this text of ASCII. */
@@ -146,8 +141,9 @@ export class HeaderList {
 
   /** Whether a value begins with this text of ASCII. */
   valueStartsWith(i: number, text: string): boolean {
-    if (this.valueBytes(i) < text.length) return false;
-    for (let at = 0; at < text.length; at++) if (this.octet(i, at) !== text.charCodeAt(at)) return false;
+    const { buffer, start, end } = this.field(i);
+    if (end - start < text.length) return false;
+    for (let at = 0; at < text.length; at++) if (buffer[start + at] !== text.charCodeAt(at)) return false;
     return true;
   }
 
@@ -159,36 +155,11 @@ export class HeaderList {
   /** A copy that owns its octets and stays. */
   copy(serial = 0): HeaderList {
     const out = new HeaderList(this.count);
-    let octets = 0;
-    for (let i = 0; i < this.count; i++) octets += this.valueBytes(i) + this.#literalBytes(i);
-    const buffer = Buffer.allocUnsafeSlow(octets);
-    out.clear(buffer);
-    let at = 0;
-    for (let i = 0; i < this.count; i++) {
-      const start = at;
-      at += (this.buffers[i] as Buffer).copy(buffer, at, this.starts[i], this.ends[i]);
-      const end = at;
-      if (this.#literalBytes(i) > 0)
-        at += this.block.copy(buffer, at, this.literalStarts[i], this.literalEnds[i]);
-      const literalStart = at > end ? end : 0;
-      out.add(
-        this.name(i),
-        buffer,
-        start,
-        end,
-        this.flags[i] as number,
-        this.statics[i] as number,
-        serial === 0 ? (this.hashes[i] as number) : this.#hash(i),
-        literalStart,
-        at > end ? at : 0,
-      );
-    }
-    out.bytes = this.bytes;
-    out.fault = this.fault;
-    out.contentLength = this.contentLength;
-    out.status = this.status;
-    out.tooLarge = this.tooLarge;
+    out.#octets = Buffer.allocUnsafeSlow(this.#ownOctets());
+    out.take(this);
+    out.validAs = 0;
     out.serial = serial;
+    if (serial !== 0) for (let i = 0; i < out.count; i++) out.#hash(i);
     return out;
   }
 
@@ -198,36 +169,38 @@ export class HeaderList {
    * @param other has no more fields than there is room for
    */
   take(other: HeaderList): void {
-    const { count } = other;
-    let octets = 0;
-    for (let i = 0; i < count; i++) octets += other.valueBytes(i) + other.#literalBytes(i);
+    const { count, fields, block } = other;
+    const octets = other.#ownOctets();
     if (octets > this.#octets.length) this.#octets = Buffer.allocUnsafeSlow(Math.max(1024, octets * 2));
     const own = this.#octets;
     this.clear(own);
     let at = 0;
     for (let i = 0; i < count; i++) {
-      const start = at;
-      at = copyOctets(
-        other.buffers[i] as Buffer,
-        other.starts[i] as number,
-        other.ends[i] as number,
-        own,
-        at,
-      );
-      const end = at;
-      const literalStart = other.literalStarts[i] as number;
-      const literalEnd = other.literalEnds[i] as number;
-      if (literalEnd > literalStart) at = copyOctets(other.block, literalStart, literalEnd, own, at);
-      const hasLiteral = at > end;
+      const field = fields[i] as Field;
+      if (field.isShared) {
+        this.append(field);
+        continue;
+      }
+      const { buffer, start, end, literalStart, literalEnd } = field;
+      const from = at;
+      // A literal that is not Huffman coded ends with the value: one copy is both.
+      if (buffer === block && literalEnd === end) {
+        at = copyOctets(block, literalStart, literalEnd, own, at);
+        this.add(field.name, own, at - (end - start), at, field.flags, field.hash, from, at);
+        continue;
+      }
+      at = copyOctets(buffer, start, end, own, at);
+      const valueEnd = at;
+      if (literalEnd > literalStart) at = copyOctets(block, literalStart, literalEnd, own, at);
+      const hasLiteral = at > valueEnd;
       this.add(
-        other.names[i] as HeaderName,
+        field.name,
         own,
-        start,
-        end,
-        other.flags[i] as number,
-        other.statics[i] as number,
-        other.hashes[i] as number,
-        hasLiteral ? end : 0,
+        from,
+        valueEnd,
+        field.flags,
+        field.hash,
+        hasLiteral ? valueEnd : 0,
         hasLiteral ? at : 0,
       );
     }
@@ -239,30 +212,31 @@ export class HeaderList {
     this.tooLarge = other.tooLarge;
   }
 
-  #hash(i: number): number {
-    const known = this.hashes[i] as number;
-    if (known !== 0) return known;
-    return hashOf(
-      this.buffers[i] as Buffer,
-      this.starts[i] as number,
-      this.ends[i] as number,
-      this.name(i).hash,
-    );
+  /** Most octets of values and literals that a copy needs. */
+  #ownOctets(): number {
+    const { count, fields } = this;
+    let octets = 0;
+    for (let i = 0; i < count; i++) {
+      const field = fields[i] as Field;
+      if (!field.isShared) octets += field.end - field.start + field.literalEnd - field.literalStart;
+    }
+    return octets;
   }
 
-  #literalBytes(i: number): number {
-    return (this.literalEnds[i] as number) - (this.literalStarts[i] as number);
+  #hash(i: number): void {
+    const field = this.field(i);
+    if (field.hash === 0) field.hash = hashOf(field.buffer, field.start, field.end, field.name.hash);
   }
 
   /** Whether two lists would go on as the same fields. */
   same(other: HeaderList): boolean {
     if (this.count !== other.count || this.bytes !== other.bytes) return false;
     for (let i = 0; i < this.count; i++) {
-      if (this.flags[i] !== other.flags[i] || this.name(i).text !== other.name(i).text) return false;
-      const there = other.buffers[i] as Buffer;
-      const here = this.buffers[i] as Buffer;
-      if (here.compare(there, other.starts[i], other.ends[i], this.starts[i], this.ends[i]) !== 0)
-        return false;
+      const here = this.field(i);
+      const there = other.field(i);
+      if (here === there) continue;
+      if (here.flags !== there.flags || here.name.text !== there.name.text) return false;
+      if (here.buffer.compare(there.buffer, there.start, there.end, here.start, here.end) !== 0) return false;
     }
     return true;
   }
@@ -282,12 +256,8 @@ export class ListMemory {
   of(list: HeaderList): HeaderList {
     let hash = list.count;
     for (let i = 0; i < list.count; i++) {
-      hash = hashOf(
-        list.buffers[i] as Buffer,
-        list.starts[i] as number,
-        list.ends[i] as number,
-        list.name(i).hash ^ Math.imul(hash, 31),
-      );
+      const { buffer, start, end, name } = list.field(i);
+      hash = hashOf(buffer, start, end, name.hash ^ Math.imul(hash, 31));
     }
     const slot = (hash ^ (hash >>> 16)) & (HTTP2_LIMITS.listsRemembered - 1);
     const known = this.#slots[slot];

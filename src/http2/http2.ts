@@ -30,7 +30,8 @@ export {
   STREAM_FAULTS,
   type StreamFault,
 } from './errors.ts';
-export { FieldFlag, HeaderList } from './header-list.ts';
+export { HeaderList } from './header-list.ts';
+export { FieldFlag } from './hpack/fields.ts';
 export { type HeaderName, KINDS, NameKind } from './hpack/names.ts';
 export { type ConnectionHandler, type ConnectionLimits, ResetCause } from './state.ts';
 export { HeadersKind } from './validation.ts';

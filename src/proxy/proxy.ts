@@ -380,5 +380,6 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
 }
 
 function timeoutOf(list: HeaderList, at: number): number {
-  return parseTimeout(list.buffers[at] as Buffer, list.starts[at] as number, list.ends[at] as number);
+  const { buffer, start, end } = list.field(at);
+  return parseTimeout(buffer, start, end);
 }

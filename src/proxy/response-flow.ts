@@ -90,11 +90,8 @@ export class ResponseFlow {
   private finish(list: HeaderList, at: number, isHead: boolean): void {
     const { call } = this;
     this.ended = true;
-    const status = parseStatus(
-      list.buffers[at] as Buffer,
-      list.starts[at] as number,
-      list.ends[at] as number,
-    );
+    const { buffer, start, end } = list.field(at);
+    const status = parseStatus(buffer, start, end);
     call.reported(list);
     if (isHead && call.retried(status, list, `answered ${statusName(status)}`)) return;
     call.leave(status, '');

@@ -1,4 +1,4 @@
-/** From `:path` to the service: remembered by header list where the list is, else by path. */
+/** From `:path` to the service: remembered by header list where the list is, by field where that is, else by path. */
 import { PROXY_LIMITS } from '../core/limits.ts';
 import { type HeaderList, NameKind } from '../http2/http2.ts';
 
@@ -13,8 +13,12 @@ export class Routes {
 
   of(list: HeaderList): Route {
     if (list.attachment !== undefined) return list.attachment as Route;
-    const path = list.value(list.find(NameKind.PATH));
-    let route = this.known.get(path);
+    const at = list.find(NameKind.PATH);
+    const field = list.field(at);
+    let route = field.attachment as Route | undefined;
+    if (route !== undefined) return route;
+    const path = list.value(at);
+    route = this.known.get(path);
     if (route === undefined) {
       const slash = path.indexOf('/', 1);
       route = { path, service: slash < 0 ? path.slice(1) : path.slice(1, slash) };
@@ -22,6 +26,7 @@ export class Routes {
       if (path.length <= PROXY_LIMITS.routeBytes) this.known.set(path, route);
     }
     if (list.serial > 0) list.attachment = route;
+    if (field.slot >= 0) field.attachment = route;
     return route;
   }
 }

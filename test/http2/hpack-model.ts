@@ -9,8 +9,8 @@ export type Field = [name: string, value: string];
 
 const statics = new StaticTable(headerNames());
 const STATIC: Field[] = Array.from({ length: STATIC_ENTRIES }, (_, i) => [
-  statics.names[i + 1]?.text ?? '',
-  statics.values.toString('latin1', statics.ends[i], statics.ends[i + 1]),
+  statics.fields[i + 1]?.name.text ?? '',
+  statics.fields[i + 1]?.buffer.toString('latin1') ?? '',
 ]);
 
 const sizeOf = ([name, value]: Field): number => name.length + value.length + 32;

@@ -90,4 +90,8 @@ export const HTTP2_LIMITS = {
   straysPerStream: 8,
   /** Octets of GOAWAY debug data that are kept for the log. */
   debugBytes: 256,
+  /** Fields of peers' tables that are kept as one object for all connections: what some hundred kinds of callers repeat; a power of two. */
+  fieldsRemembered: 1024,
+  /** Longest value of such a field: 256 KiB in all. Longer ones, such as tokens, are seldom shared. */
+  fieldBytesRemembered: 256,
 } as const;

@@ -8,8 +8,9 @@
  *     0000xxxx  literal, without indexing          the same
  */
 import { ConnectionError } from '../errors.ts';
-import { FieldFlag, type HeaderList } from '../header-list.ts';
+import type { HeaderList } from '../header-list.ts';
 import { DynamicTable, ENTRY_OVERHEAD } from './dynamic-table.ts';
+import { type Field, FieldFlag, type SharedFields } from './fields.ts';
 import { decodedBytesAtMost, decodeHuffman, flawed, INVALID } from './huffman.ts';
 import type { HeaderName, HeaderNames } from './names.ts';
 import { STATIC_ENTRIES, type StaticTable } from './static-table.ts';
@@ -18,6 +19,8 @@ import { STATIC_ENTRIES, type StaticTable } from './static-table.ts';
 export interface DecoderShared {
   readonly names: HeaderNames;
   readonly statics: StaticTable;
+  /** Undefined where fields are not kept as objects. */
+  readonly fields: SharedFields | undefined;
   /** Takes strings that are Huffman coded; as large as the longest block can decode to. */
   readonly scratch: Buffer;
 }
@@ -112,12 +115,8 @@ export class HpackDecoder {
     if (index <= STATIC_ENTRIES) {
       // RFC 7541 6.1: "The index value of 0 is not used. It MUST be treated as a decoding error".
       if (index === 0) throw new ConnectionError('HPACK', 'index 0');
-      const { names, values, ends, hashes } = this.#shared.statics;
-      const from = ends[index - 1] as number;
-      const to = ends[index] as number;
-      const name = names[index] as HeaderName;
-      if (!this.#fits(name, to - from, list)) return;
-      list.add(name, values, from, to, 0, index, hashes[index] as number, 0, 0);
+      const field = this.#shared.statics.fields[index] as Field;
+      if (this.#fits(field.name, field.end, list)) list.append(field);
       return;
     }
     const table = this.table;
@@ -129,7 +128,14 @@ export class HpackDecoder {
     const name = table.name(place);
     if (!this.#fits(name, to - from, list)) return;
     this.#judge(name, table.flaw(place), list);
-    list.add(name, table.arena, from, to, FieldFlag.INDEXED, 0, table.hash(place), 0, 0);
+    let field = table.field(place);
+    const { fields } = this.#shared;
+    if (field === undefined && fields !== undefined) {
+      field = fields.of(name, table.arena, from, to, table.hash(place));
+      table.setField(place, field);
+    }
+    if (field !== undefined) list.append(field);
+    else list.add(name, table.arena, from, to, FieldFlag.INDEXED, table.hash(place), 0, 0);
   }
 
   #literal(index: number, list: HeaderList, insert: boolean, flags: number): void {
@@ -145,7 +151,7 @@ export class HpackDecoder {
       // Strings that were Huffman coded stay in the scratch as long as the list.
       if (!plain) this.#used = stop;
       this.#judge(name, flaw, list);
-      list.add(name, source, start, stop, flags, 0, 0, literalStart, this.#at);
+      list.add(name, source, start, stop, flags, 0, literalStart, this.#at);
     }
     if (insert) {
       this.changedTable = true;
@@ -173,7 +179,7 @@ export class HpackDecoder {
   }
 
   #knownName(index: number): HeaderName {
-    if (index <= STATIC_ENTRIES) return this.#shared.statics.names[index] as HeaderName;
+    if (index <= STATIC_ENTRIES) return (this.#shared.statics.fields[index] as Field).name;
     const place = this.table.place(index - STATIC_ENTRIES - 1);
     if (place < 0) throw new ConnectionError('HPACK', `index ${index} beyond the tables`);
     this.usedTable = true;

@@ -5,6 +5,7 @@
  * allocated for an entry. Values that were handed out while a block is decoded stay as they are until the next
  * `beginBlock`: where the arena would be written over them, the table moves to a new one.
  */
+import type { Field } from './fields.ts';
 import { type HeaderName, hashOf } from './names.ts';
 import { copyOctets } from './strings.ts';
 
@@ -28,6 +29,8 @@ export class DynamicTable {
 
   arena: Buffer = EMPTY;
   #names: HeaderName[] = [];
+  /** The entries as shared fields, where they are. */
+  #fields: (Field | undefined)[] = [];
   #starts: Int32Array = NONE;
   #ends: Int32Array = NONE;
   #hashes: Int32Array = NONE;
@@ -59,6 +62,12 @@ export class DynamicTable {
   }
   end(place: number): number {
     return this.#ends[place] as number;
+  }
+  field(place: number): Field | undefined {
+    return this.#fields[place];
+  }
+  setField(place: number, field: Field | undefined): void {
+    this.#fields[place] = field;
   }
   flaw(place: number): number {
     return this.#flaws[place] as number;
@@ -130,6 +139,7 @@ export class DynamicTable {
 
     const place = this.inserted & this.#mask;
     this.#names[place] = name;
+    this.#fields[place] = undefined;
     this.#starts[place] = at;
     this.#ends[place] = at + length;
     this.#hashes[place] = hash;
@@ -150,18 +160,21 @@ export class DynamicTable {
   #moreEntries(): void {
     const size = Math.max(FIRST_ENTRIES, (this.#mask + 1) * 2);
     const names: HeaderName[] = new Array(size);
+    const fields: (Field | undefined)[] = new Array(size).fill(undefined);
     const columns = [new Int32Array(size), new Int32Array(size), new Int32Array(size)] as const;
     const flaws = new Uint8Array(size);
     for (let i = this.inserted - this.count; i < this.inserted; i++) {
       const from = i & this.#mask;
       const to = i & (size - 1);
       names[to] = this.name(from);
+      fields[to] = this.field(from);
       columns[0][to] = this.start(from);
       columns[1][to] = this.end(from);
       columns[2][to] = this.#hashes[from] as number;
       flaws[to] = this.flaw(from);
     }
     this.#names = names;
+    this.#fields = fields;
     [this.#starts, this.#ends, this.#hashes] = columns;
     this.#flaws = flaws;
     this.#mask = size - 1;

@@ -6,9 +6,10 @@
  * that came, without decoding or coding its octets anew; a field that was never to be indexed stays so.
  */
 import { HTTP2_LIMITS } from '../../core/limits.ts';
-import { FieldFlag, type HeaderList } from '../header-list.ts';
+import type { HeaderList } from '../header-list.ts';
 import type { Output } from '../output.ts';
 import { DynamicTable, ENTRY_OVERHEAD } from './dynamic-table.ts';
+import { type Field, FieldFlag } from './fields.ts';
 import { encodeHuffman, huffmanBytes } from './huffman.ts';
 import type { HeaderName } from './names.ts';
 import { STATIC_ENTRIES } from './static-table.ts';
@@ -43,6 +44,8 @@ class EncoderMemory {
   /** Names that fields came with, and the insertion that has each; −1: seen once. */
   readonly names: (HeaderName | undefined)[] = new Array(NAMES).fill(undefined);
   readonly nameInsertions = new Int32Array(NAMES);
+  /** Number of the insertion + 1 that may have a shared field, by the field's slot; made with the first. */
+  insertions: Int32Array | undefined;
   /** Remembered lists as they are encoded, and serials of those that came once. */
   readonly lists: (EncodedList | undefined)[] = new Array(LISTS).fill(undefined);
   readonly seenLists = new Int32Array(LISTS);
@@ -127,47 +130,75 @@ export class HpackEncoder {
 
   /** One field of a list. */
   field(list: HeaderList, i: number): void {
+    const field = list.field(i);
     const out = this.#out;
-    const name = list.name(i);
-    const flags = list.flags[i] as number;
-    const valueBytes = list.valueBytes(i);
+    if (field.staticIndex !== 0) {
+      this.#start = out.roomWithin(1, this.#start);
+      out.buffer[out.position++] = 0x80 | field.staticIndex;
+      return;
+    }
+    if (field.slot >= 0 && this.#isKept(field)) return;
+    const { name, flags, hash } = field;
+    const valueBytes = field.end - field.start;
     this.#start = out.roomWithin(
-      FIELD_ROOM +
-        name.length +
-        valueBytes +
-        (list.literalEnds[i] as number) -
-        (list.literalStarts[i] as number),
+      FIELD_ROOM + name.length + valueBytes + field.literalEnd - field.literalStart,
       this.#start,
     );
-    const staticIndex = list.statics[i] as number;
-    if (staticIndex !== 0) {
-      out.buffer[out.position++] = 0x80 | staticIndex;
-      return;
-    }
     if ((flags & FieldFlag.NEVER_INDEXED) !== 0) {
-      this.#literal(0x10, 0x0f, this.#nameIndex(name), name, list, i);
+      this.#literal(0x10, 0x0f, this.#nameIndex(name), field, list.block);
       return;
     }
-    if (list.hashes[i] !== 0 && ((flags & FieldFlag.INDEXED) !== 0 || list.serial !== 0)) {
-      const insertion = this.#find(name, list, i);
+    if (hash !== 0 && ((flags & FieldFlag.INDEXED) !== 0 || list.serial !== 0)) {
+      const insertion = this.#find(field);
       if (insertion >= 0) {
-        const index = STATIC_ENTRIES + this.table.inserted - insertion;
-        out.position = writeInteger(out.buffer, out.position, 0x80, 0x7f, index);
+        if (field.slot >= 0) this.#keep(field, insertion);
+        this.#index(insertion);
         return;
       }
-      if (this.#seenTwice(list.hashes[i] as number)) {
-        this.#literal(0x40, 0x3f, this.#nameIndex(name), name, list, i);
-        this.#insert(name, list, i, list.hashes[i] as number);
+      if (this.#seenTwice(hash)) {
+        this.#literal(0x40, 0x3f, this.#nameIndex(name), field, list.block);
+        this.#insert(field, hash);
+        if (field.slot >= 0) this.#keep(field, this.table.inserted - 1);
         return;
       }
     }
     const index = this.#nameIndex(name);
     if (index === 0 && this.#nameIsWorthIt(name, valueBytes)) {
-      this.#literal(0x40, 0x3f, 0, name, list, i);
-      this.#insert(name, list, i, 0);
+      this.#literal(0x40, 0x3f, 0, field, list.block);
+      this.#insert(field, 0);
       return;
     }
-    this.#literal(0x00, 0x0f, index, name, list, i);
+    this.#literal(0x00, 0x0f, index, field, list.block);
+  }
+
+  /** Writes a shared field by its index, where it is known to have one. */
+  #isKept(field: Field): boolean {
+    const insertions = this.#memory?.insertions;
+    if (insertions === undefined) return false;
+    const { table } = this;
+    const insertion = (insertions[field.slot] as number) - 1;
+    if (insertion < table.inserted - table.count || table.field(table.placeOf(insertion)) !== field)
+      return false;
+    this.#start = this.#out.roomWithin(MAX_INTEGER_BYTES, this.#start);
+    this.#index(insertion);
+    return true;
+  }
+
+  /** Takes note of the insertion that has a shared field. */
+  #keep(field: Field, insertion: number): void {
+    const { table } = this;
+    // One that was larger than the table is not in it.
+    if (insertion < table.inserted - table.count) return;
+    const memory = this.#memory as EncoderMemory;
+    memory.insertions ??= new Int32Array(HTTP2_LIMITS.fieldsRemembered);
+    memory.insertions[field.slot] = insertion + 1;
+    table.setField(table.placeOf(insertion), field);
+  }
+
+  #index(insertion: number): void {
+    const out = this.#out;
+    const index = STATIC_ENTRIES + this.table.inserted - insertion;
+    out.position = writeInteger(out.buffer, out.position, 0x80, 0x7f, index);
   }
 
   /** A field of our own, without indexing. The value is written one octet for each character. */
@@ -189,79 +220,59 @@ export class HpackEncoder {
     out.position = copyOctets(name.literal, 0, name.literal.length, out.buffer, out.position);
   }
 
-  #literal(
-    pattern: number,
-    prefixMax: number,
-    index: number,
-    name: HeaderName,
-    list: HeaderList,
-    i: number,
-  ): void {
-    this.#name(pattern, prefixMax, index, name);
+  #literal(pattern: number, prefixMax: number, index: number, field: Field, block: Buffer): void {
+    this.#name(pattern, prefixMax, index, field.name);
     const out = this.#out;
-    const literalEnd = list.literalEnds[i] as number;
+    const { literalStart, literalEnd, buffer, start, end } = field;
     if (literalEnd > 0) {
-      const literalStart = list.literalStarts[i] as number;
-      out.position = copyOctets(list.block, literalStart, literalEnd, out.buffer, out.position);
+      out.position = copyOctets(block, literalStart, literalEnd, out.buffer, out.position);
       return;
     }
-    const source = list.buffers[i] as Buffer;
-    const start = list.starts[i] as number;
-    const end = list.ends[i] as number;
     // Only what goes into the table is coded: the rest would be coded each time.
-    const coded = pattern === 0x40 ? huffmanBytes(source, start, end) : Number.POSITIVE_INFINITY;
+    const coded = pattern === 0x40 ? huffmanBytes(buffer, start, end) : Number.POSITIVE_INFINITY;
     if (coded < end - start) {
       out.position = writeInteger(out.buffer, out.position, 0x80, 0x7f, coded);
-      out.position = encodeHuffman(source, start, end, out.buffer, out.position);
+      out.position = encodeHuffman(buffer, start, end, out.buffer, out.position);
       return;
     }
     out.position = writeInteger(out.buffer, out.position, 0, 0x7f, end - start);
-    out.position = copyOctets(source, start, end, out.buffer, out.position);
+    out.position = copyOctets(buffer, start, end, out.buffer, out.position);
   }
 
   /** The number of the insertion that has this field, −1 for none. */
-  #find(name: HeaderName, list: HeaderList, i: number): number {
+  #find(field: Field): number {
     const memory = this.#memory;
     if (memory === undefined) return -1;
-    const table = this.table;
-    const hash = list.hashes[i] as number;
+    const { table } = this;
+    const { hash } = field;
     const oldest = table.inserted - table.count;
     let insertion = memory.buckets[hash & (BUCKETS - 1)] as number;
     for (; insertion >= oldest; ) {
       const place = table.placeOf(insertion);
-      if (table.hash(place) === hash && this.#same(place, name, list, i)) return insertion;
+      if (table.hash(place) === hash && this.#same(place, field)) return insertion;
       insertion = memory.next[insertion & (MAX_ENTRIES - 1)] as number;
     }
     return -1;
   }
 
-  #same(place: number, name: HeaderName, list: HeaderList, i: number): boolean {
-    const table = this.table;
+  #same(place: number, { name, buffer, start: from, end }: Field): boolean {
+    const { table } = this;
     const start = table.start(place);
     const length = table.end(place) - start;
-    if (length !== list.valueBytes(i)) return false;
+    if (length !== end - from) return false;
     const known = table.name(place);
     if (known !== name && known.text !== name.text) return false;
-    const from = list.starts[i] as number;
-    const source = list.buffers[i] as Buffer;
-    if (length > 48) return table.arena.compare(source, from, from + length, start, start + length) === 0;
-    const arena = table.arena;
-    for (let k = 0; k < length; k++) if (arena[start + k] !== source[from + k]) return false;
+    const { arena } = table;
+    if (length > 48) return arena.compare(buffer, from, end, start, start + length) === 0;
+    for (let k = 0; k < length; k++) if (arena[start + k] !== buffer[from + k]) return false;
     return true;
   }
 
-  #insert(name: HeaderName, list: HeaderList, i: number, knownHash: number): void {
-    const table = this.table;
+  #insert({ name, buffer, start, end }: Field, knownHash: number): void {
+    const { table } = this;
     const memory = this.#memory as EncoderMemory;
     const insertion = table.inserted;
-    table.insert(
-      name,
-      list.buffers[i] as Buffer,
-      list.starts[i] as number,
-      list.ends[i] as number,
-      0,
-      knownHash,
-    );
+    table.insert(name, buffer, start, end, 0, knownHash);
     if (table.inserted === insertion) return; // larger than the table
     const bucket = table.hash(table.placeOf(insertion)) & (BUCKETS - 1);
     memory.next[insertion & (MAX_ENTRIES - 1)] = memory.buckets[bucket] as number;

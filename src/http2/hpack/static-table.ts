@@ -1,4 +1,5 @@
 /** HPACK's static table (RFC 7541 appendix A), and names that know their place in it. */
+import { Field } from './fields.ts';
 import { type Classify, type HeaderName, HeaderNames, hashOf } from './names.ts';
 
 /** Name and value, from index 1 on. */
@@ -77,41 +78,36 @@ export function headerNames(classify: Classify = () => 0): HeaderNames {
   return new HeaderNames(classify, name => FIRST_INDEX.get(name) ?? 0);
 }
 
-/** The static table with its values as octets, as the decoder hands them out. Index 0 is unused. */
+/** The static table as fields, as the decoder hands them out. Index 0 is unused. */
 export class StaticTable {
-  readonly names: readonly HeaderName[];
-  /** All values behind one another; entry i has `ends[i - 1]` to `ends[i]`. */
-  readonly values: Buffer;
-  readonly ends: Uint16Array;
-  /** Hash of each field, as the dynamic table computes it. */
-  readonly hashes: Int32Array;
+  readonly fields: readonly Field[];
 
   constructor(names: HeaderNames) {
     const byName = new Map<string, HeaderName>();
-    const objects: HeaderName[] = [names.named('')];
-    this.ends = new Uint16Array(STATIC_ENTRIES + 1);
-    this.hashes = new Int32Array(STATIC_ENTRIES + 1);
-    this.values = Buffer.from(ENTRIES.map(([, value]) => value).join(''), 'latin1');
-    for (const [i, [text, value]] of ENTRIES.entries()) {
+    this.fields = [['', ''] as const, ...ENTRIES].map(([text, value], index) => {
       const name = byName.get(text) ?? names.named(text);
       byName.set(text, name);
-      objects.push(name);
-      const start = this.ends[i] as number;
-      this.ends[i + 1] = start + value.length;
-      this.hashes[i + 1] = hashOf(this.values, start, start + value.length, name.hash);
-    }
-    this.names = objects;
+      const octets = Buffer.from(value, 'latin1');
+      return new Field(
+        name,
+        octets,
+        0,
+        octets.length,
+        0,
+        index,
+        hashOf(octets, 0, octets.length, name.hash),
+        -1,
+      );
+    });
   }
 
-  /** The index of a field whose name and value are both in the table, 0 where there is none. */
-  find(name: HeaderName, value: Uint8Array, start: number, end: number): number {
-    for (let i = name.staticIndex; i !== 0 && i <= STATIC_ENTRIES && this.names[i]?.text === name.text; i++) {
-      const from = this.ends[i - 1] as number;
-      if ((this.ends[i] as number) - from !== end - start) continue;
-      let at = 0;
-      while (at < end - start && this.values[from + at] === value[start + at]) at++;
-      if (at === end - start) return i;
+  /** The field whose name and value are both in the table. */
+  find(name: HeaderName, value: Buffer, start: number, end: number): Field | undefined {
+    for (let i = name.staticIndex; i !== 0 && i <= STATIC_ENTRIES; i++) {
+      const field = this.fields[i] as Field;
+      if (field.name.text !== name.text) return undefined;
+      if (field.buffer.compare(value, start, end) === 0) return field;
     }
-    return 0;
+    return undefined;
   }
 }
