@@ -81,7 +81,9 @@ export type Precondition =
   /** The server is a healthy standby for the origin. */
   | { readonly kind: 'standby'; readonly id: string }
   /** No activation has answered this failure yet. */
-  | { readonly kind: 'unanswered'; readonly failure: string };
+  | { readonly kind: 'unanswered'; readonly failure: string }
+  /** One that this version does not know; it does not hold. */
+  | { readonly kind: 'unknown'; readonly name: string; readonly raw: unknown };
 
 export interface Proposal {
   /** The instance that makes it. */

@@ -29,6 +29,8 @@ function check(store: Store, origin: string, precondition: Precondition): Verdic
       const id = store.answer(precondition.failure);
       return id === undefined ? verdictOf('') : refused(answeredBy(precondition.failure, id));
     }
+    case 'unknown':
+      return notUnderstood(`the precondition '${precondition.name}'`, false);
     default:
       return notUnderstood(`the precondition '${(precondition as { kind: unknown }).kind}'`, false);
   }

@@ -17,6 +17,7 @@ import type { InstanceFact } from './instances.ts';
 import { REGISTRY_LIMITS } from './limits.ts';
 import { Overlay } from './overlay.ts';
 import type { ServerRecord } from './record.ts';
+import { type Snapshot, snapshotOf, storeOf } from './snapshot.ts';
 import { RecordStore } from './store.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -29,6 +30,8 @@ export interface Settled {
   readonly applied: boolean;
   /** Why not, or what of it was left out; empty where all of it was done. */
   readonly why: string;
+  /** Why the log could not keep it, where that is so: it holds as long as this process does. */
+  readonly notKept?: string;
 }
 
 export interface RegistryOptions {
@@ -60,8 +63,8 @@ type Notice = { id: string; before: ServerView | undefined; after: ServerView | 
 
 export class Registry {
   readonly #options: RegistryOptions;
-  readonly #confirmed = new RecordStore();
-  readonly #seen = new Overlay(this.#confirmed);
+  #confirmed = new RecordStore();
+  #seen = new Overlay(this.#confirmed);
   readonly #waiting = new Map<number, Waiting>();
   readonly #events: EventRing;
   readonly #views = new WeakMap<ServerRecord, { view: ServerView | undefined }>();
@@ -143,9 +146,9 @@ export class Registry {
 
   /**
    * Takes in an entry of the log, own ones included. Entries come in the order of their positions; one
-   * that was taken in before is ignored.
+   * that was taken in before is ignored. `notKept` says why the log could not keep it, where that is so.
    */
-  ingest(entry: Entry): void {
+  ingest(entry: Entry, notKept?: string): void {
     const { position, proposal } = entry;
     if (position <= this.#position) return;
     // What lies before the first entry was never seen here, so no reader can go on from there.
@@ -167,11 +170,42 @@ export class Registry {
     }
     this.#noteEvents(entry, verdict, before);
     if (own) {
-      this.#settle(proposal.n)?.resolve({ position, applied: verdict.applied, why: verdict.why });
+      const { applied, why } = verdict;
+      const settled = { position, applied, why };
+      this.#settle(proposal.n)?.resolve(notKept === undefined ? settled : { ...settled, notKept });
     }
     this.#deliver();
     const { body } = proposal;
     if (verdict.applied && (body.kind === 'join' || body.kind === 'leave' || body.kind === 'retire')) {
+      for (const listener of this.#instanceListeners) this.#guard(listener);
+    }
+  }
+
+  /** All that was taken in so far, as it is now: what comes later does not change it. */
+  snapshot(): Snapshot {
+    const { position, skipped, notUnderstood } = this;
+    return snapshotOf(this.#confirmed, { position, skipped, notUnderstood });
+  }
+
+  /**
+   * Begins with what a log had: for a registry that has taken in and proposed nothing yet; throws for any
+   * other. Listeners are told of every server. Events begin behind it.
+   */
+  restore(snapshot: Snapshot): void {
+    if (this.#position !== 0 || this.#n !== 0)
+      throw new Error('a registry is restored before its first entry');
+    this.#confirmed = storeOf(snapshot);
+    this.#seen = new Overlay(this.#confirmed);
+    this.#position = snapshot.position;
+    this.#skipped = snapshot.skipped;
+    this.#notUnderstood = snapshot.notUnderstood;
+    this.#events.startAfter(snapshot.position);
+    for (const { id } of snapshot.records) {
+      const after = this.get(id);
+      if (after !== undefined) this.#notices.push({ id, before: undefined, after });
+    }
+    this.#deliver();
+    if (snapshot.instances.length > 0) {
       for (const listener of this.#instanceListeners) this.#guard(listener);
     }
   }

@@ -140,6 +140,11 @@ export class RecordStore implements Store {
     return this.#instances.values();
   }
 
+  /** Ids of records that are an operator's words alone, the oldest first. */
+  words(): IterableIterator<string> {
+    return this.#words.values();
+  }
+
   /** Failure and the server that answered it, the oldest first. */
   answers(): IterableIterator<[string, string]> {
     return this.#answers.entries();

@@ -6,7 +6,8 @@ import type { Log } from './log.ts';
 export interface Follower {
   /** Of the last entry that it took in; 0 where there is none. */
   readonly position: number;
-  ingest(entry: Entry): void;
+  /** `notKept`: why the log could not keep it, where that is so. */
+  ingest(entry: Entry, notKept?: string): void;
   /** The log could not keep the own proposal `n`. */
   reject(n: number, error: Error): void;
 }
@@ -48,7 +49,7 @@ export class LogLink {
     if (this.#follower !== undefined) throw new Error('a registry follows this log already');
     this.#follower = follower;
     try {
-      this.#stop = this.#log.follow(follower.position, entry => follower.ingest(entry));
+      this.#stop = this.#log.follow(follower.position, (entry, notKept) => follower.ingest(entry, notKept));
     } catch (error) {
       this.#follower = undefined;
       throw error;

@@ -4,7 +4,7 @@
  */
 import type { Entry, Proposal } from '../core/entries.ts';
 import { MEMORY_LOG_LIMITS } from '../core/limits.ts';
-import type { Log } from './log.ts';
+import type { Log, LogStatus } from './log.ts';
 
 export interface MemoryLogOptions {
   /** Entries kept at least for followers that start late, and at most half as many more. Default 16,384. */
@@ -22,6 +22,7 @@ interface Follower {
 }
 
 export class MemoryLog implements Log {
+  readonly kind = 'memory';
   readonly #entriesHeld: number;
   readonly #onError: (error: unknown) => void;
   readonly #followers = new Set<Follower>();
@@ -67,6 +68,17 @@ export class MemoryLog implements Log {
     this.#followers.add(follower);
     this.#feed(follower);
     return () => this.#followers.delete(follower);
+  }
+
+  /** Load lives in the load table, which ends with this log. */
+  noteLoads(): void {}
+
+  status(): LogStatus {
+    return { state: 'healthy', why: '', pending: 0, durable: this.last, figures: {} };
+  }
+
+  onStatus(): () => void {
+    return () => {};
   }
 
   close(): Promise<void> {
