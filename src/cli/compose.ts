@@ -21,6 +21,7 @@ import { MemoryLog } from '../state/memory-log.ts';
 import type { Logger } from '../telemetry/telemetry.ts';
 import type { Running } from './running.ts';
 import { startAdminPort } from './wiring/admin.ts';
+import { type Metrics, startMetrics } from './wiring/metrics.ts';
 
 /** A running balancer, its core within reach of the process that embeds it. */
 export interface Balancer extends Running {
@@ -56,9 +57,11 @@ export async function compose(config: Config, options: { readonly logger: Logger
   let closing = false;
   let control: Control | undefined;
   let proxy: TransparentProxy | undefined;
+  let metrics: Metrics | undefined;
   const shut = async (graceMs: number): Promise<void> => {
     await proxy?.close();
     await control?.close(graceMs);
+    await metrics?.close();
     clearInterval(ticker);
     link.stop();
     await log.close();
@@ -80,6 +83,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
       onError,
     });
     const proxying = proxy;
+    metrics = startMetrics({ mesh, proxy, control, wall: clock.wall, onError });
     const readiness = () => ({
       ready: !closing,
       detail: {
@@ -88,7 +92,11 @@ export async function compose(config: Config, options: { readonly logger: Logger
         servers: [...mesh.registry.list()].length,
       },
     });
-    const admin = await startAdminPort({ config, routes: [...healthRoutes(readiness)], onError });
+    const admin = await startAdminPort({
+      config,
+      routes: [...healthRoutes(readiness), ...metrics.routes],
+      onError,
+    });
     return {
       mesh,
       proxy: proxying,

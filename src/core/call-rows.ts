@@ -48,6 +48,8 @@ const REPORTS = 4;
 const GENERATION = 5;
 /** The member in the row's only pool; NONE or SEVERAL. */
 const MEMBER = 6;
+/** Picks of this life, by both doors; wraps at 2^32. */
+const PICKS = 7;
 const NONE = -1;
 const SEVERAL = -2;
 
@@ -146,6 +148,11 @@ export class CallRows {
   /** Reports and restarts of the row's life so far; wraps at 2^32. */
   reportsOf(slot: number): number {
     return (this.counts[(slot << ROW) + REPORTS] as number) >>> 0;
+  }
+
+  /** Calls that were begun in the row's life so far; wraps at 2^32. */
+  picksOf(slot: number): number {
+    return (this.counts[(slot << ROW) + PICKS] as number) >>> 0;
   }
 
   relayed(slot: number): number {
@@ -250,6 +257,7 @@ export class CallRows {
   begin(slot: number, leases: LeaseTable, at: number): void {
     const { counts } = this;
     const row = slot << ROW;
+    counts[row + PICKS] = (counts[row + PICKS] as number) + 1;
     leases.note(at, counts[row + GENERATION] as number, counts[row + REPORTS] as number);
     if (leases.kindAt(at) === LeaseKind.RELAYED) {
       counts[row + RELAYED] = (counts[row + RELAYED] as number) + 1;

@@ -10,3 +10,4 @@ export * from './limits/proxy.ts';
 export * from './limits/queue.ts';
 export * from './limits/sdk.ts';
 export * from './limits/state.ts';
+export * from './limits/telemetry.ts';

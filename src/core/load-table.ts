@@ -21,6 +21,9 @@ export interface AdoptedLoad {
   readonly intervalMs: number;
 }
 
+/** Of so many picks one is looked at; a power of two. */
+export const PICK_AGE_SAMPLE = 8;
+
 /** 0 for what is below `least` or NaN, `most` for what is above that: sums of believed numbers stay finite. */
 function within(value: number, least: number, most: number): number {
   return value >= least ? Math.min(value, most) : 0;
@@ -31,6 +34,12 @@ export class LoadTable extends CallRows {
   used = 0;
   /** Reports taken in, over all rows. */
   reports = 0;
+  /**
+   * Ages of the last report of what was picked: of one pick in `PICK_AGE_SAMPLE`, by the power of two of a
+   * millisecond that they reach; their sum in ms.
+   */
+  readonly pickAges = new Float64Array(33);
+  pickAgeSumMs = 0;
 
   /** Time of the last report, ms; −Infinity: none in this life. */
   reportTime = new Float64Array(0);
@@ -80,6 +89,16 @@ export class LoadTable extends CallRows {
     const { minWeight, maxWeight, inFlight } = LOAD_LIMITS;
     this.weight[slot] = weight > 0 ? Math.min(maxWeight, Math.max(minWeight, weight)) : 1;
     this.maxConcurrency[slot] = within(maxConcurrency, 0, inFlight);
+  }
+
+  /** Counts how old what is known of a picked server is; one that never reports has no age. */
+  countPickAge(slot: number, now: number): void {
+    const age = now - (this.reportTime[slot] as number);
+    if (!(age < Number.POSITIVE_INFINITY)) return;
+    // A whole power of two belongs to the bucket that it ends.
+    const bucket = 32 - Math.clz32(Math.max(0, Math.ceil(age) - 1));
+    this.pickAges[bucket] = (this.pickAges[bucket] as number) + 1;
+    this.pickAgeSumMs += age;
   }
 
   /** Ends a row's life: leases on it that are still open change nothing any more. */

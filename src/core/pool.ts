@@ -6,7 +6,7 @@
 import type { ServerView } from './core.ts';
 import type { LeaseTable } from './lease.ts';
 import { POOL_LIMITS } from './limits.ts';
-import type { LeaseKind, LoadTable, RowListener } from './load-table.ts';
+import { type LeaseKind, type LoadTable, PICK_AGE_SAMPLE, type RowListener } from './load-table.ts';
 import { choose, chooseCapped, type PickWant } from './pick.ts';
 import { PoolMembers } from './pool-members.ts';
 import { PoolScores } from './pool-scores.ts';
@@ -36,6 +36,11 @@ export class Pool extends PoolMembers implements RowListener {
   readonly queue = new WaitQueue();
   /** How much worse than the pool's best a caller's own zone may be and still be taken. */
   zoneFactor = 1.5;
+
+  /** Picks that gave a lease, and those of them that took another server than the one before. */
+  picks = 0;
+  rootChanges = 0;
+  private lastPicked = -1;
 
   /** By member. */
   private flags = new Uint8Array(0);
@@ -251,6 +256,12 @@ export class Pool extends PoolMembers implements RowListener {
     const loads = this.loads;
     const slot = this.slots[member] as number;
     const lease = this.leases.begin(loads, slot, this.id, kind, now);
+    this.picks++;
+    if (member !== this.lastPicked) {
+      this.lastPicked = member;
+      this.rootChanges++;
+    }
+    if ((lease & (PICK_AGE_SAMPLE - 1)) === 0) loads.countPickAge(slot, now);
     const { order, capped } = this.only ?? (this.zoneOf[member] as Zone);
     if (this.flags[member] === 0) {
       this.scores.keyInto(order.key, member, loads.own(slot));

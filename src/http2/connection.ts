@@ -104,6 +104,10 @@ export class Connection {
   get failure(): ConnectionError | undefined {
     return this.#failure;
   }
+  /** Whether streams wait for the peer to enlarge the window of the connection, which they share. */
+  get stalled(): boolean {
+    return this.#state.streams.queued > 0 && this.#state.sendWindow <= 0;
+  }
   /** Size of a header list that the peer asks not to exceed, octets. */
   get peerMaxHeaderListBytes(): number {
     return this.#state.peer.maxHeaderListBytes;

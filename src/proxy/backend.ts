@@ -2,6 +2,7 @@
 import { connect } from 'node:net';
 import { PROXY_LIMITS } from '../core/limits.ts';
 import type { Call } from './call.ts';
+import type { BackendGauges } from './counters.ts';
 import { Latencies } from './latencies.ts';
 import type { ProxyShared } from './shared.ts';
 import { Upstream } from './upstream.ts';
@@ -79,8 +80,10 @@ export class Backend {
       this.reachability.unreachable(this.id, this.lastWhy);
       call.unreachable(this.lastWhy);
     } else if (this.waiting.size >= PROXY_LIMITS.waitingPerBackend) {
+      this.shared.counters.queueFull++;
       call.unreachable(`has ${this.waiting.size} calls waiting for a stream`);
     } else {
+      this.shared.counters.waited++;
       this.waiting.add(call);
       this.grow();
     }
@@ -120,9 +123,11 @@ export class Backend {
     if (at >= 0) this.connections.splice(at, 1);
     if (this.closing) return;
     if (Number.isNaN(livedMs)) {
+      this.shared.counters.unreachable++;
       this.failed(why);
       return;
     }
+    if (one.connection.failure !== undefined || !one.connection.leaving) this.shared.counters.broken++;
     // A living backend takes a connection at once; a dead one refuses it, and that says so before the next pick. One
     // that ended by GOAWAY was told to, and one that ends all that it takes is left alone until there are calls.
     const unexpected = !one.connection.leaving && livedMs > PROXY_LIMITS.steadyMs;
@@ -143,6 +148,19 @@ export class Backend {
   watch(now: number): void {
     for (const one of [...this.connections]) one.watch(now);
     if (this.away && !this.closing && this.connections.length === 0 && now >= this.retryAt) this.grow();
+  }
+
+  /** How things stand with it, into `gauges`. */
+  gauge(gauges: BackendGauges): void {
+    gauges.connections = this.connections.length;
+    gauges.waiting = this.waiting.size;
+    gauges.streams = gauges.full = gauges.stalled = 0;
+    for (const { ready, connection } of this.connections) {
+      if (!ready) continue;
+      gauges.streams += connection.openStreams;
+      if (connection.openStreams >= connection.peerMaxStreams) gauges.full++;
+      if (connection.stalled) gauges.stalled++;
+    }
   }
 
   /** The server has left: connections go with their last call. */
@@ -170,7 +188,12 @@ export class Backend {
   /** One more connection, where none is on its way. */
   private grow(): void {
     if (this.closing || this.connections.some(one => !one.ready && one.useful)) return;
-    if (this.connections.length >= PROXY_LIMITS.connectionsPerBackend) return;
+    const { counters } = this.shared;
+    if (this.connections.length >= PROXY_LIMITS.connectionsPerBackend) {
+      counters.connectionsFull++;
+      return;
+    }
+    counters.dialled++;
     const socket = connect({ host: this.host, port: this.port });
     this.connections.push(new Upstream(socket, this, this.shared, this.shared.now()));
   }

@@ -1,6 +1,7 @@
 /** The backends that calls are sent to, by their slots in the load table; followed as servers come and go. */
 import type { Mesh } from '../core/mesh.ts';
 import { Backend, type Reachability } from './backend.ts';
+import type { BackendGauges } from './counters.ts';
 import type { ProxyShared } from './shared.ts';
 
 /** Splits a backend's `host:port`. */
@@ -42,6 +43,13 @@ export class Backends {
     this.bySlot[slot] = backend;
     this.slots.set(id, slot);
     return backend;
+  }
+
+  /** How things stand with the backend in a slot, into `gauges`; all 0 where it has had no call yet. */
+  gauge(slot: number, gauges: BackendGauges): void {
+    const backend = this.bySlot[slot];
+    if (backend !== undefined) backend.gauge(gauges);
+    else gauges.connections = gauges.streams = gauges.full = gauges.stalled = gauges.waiting = 0;
   }
 
   watch(now: number): void {

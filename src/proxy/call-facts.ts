@@ -11,6 +11,8 @@ export class CallFacts {
   /** When the backend of now had a stream for it, and when that one's answer began. */
   openedAt = Number.NaN;
   answeredAt = Number.NaN;
+  /** When the backend that had it last had it no more; `attemptEnded` follows. */
+  leftAt = Number.NaN;
   endedAt = Number.NaN;
   /** What it waited in all until a backend had a stream for it, ms. */
   waitedMs = 0;
@@ -29,7 +31,7 @@ export class CallFacts {
   endedBy: EndedBy = EndedBy.PROXY;
 
   clear(): void {
-    this.openedAt = this.answeredAt = this.endedAt = Number.NaN;
+    this.openedAt = this.answeredAt = this.leftAt = this.endedAt = Number.NaN;
     this.waitedMs = this.sends = this.requestBytes = this.responseBytes = 0;
     this.request.reset();
     this.response.reset();

@@ -395,7 +395,8 @@ export class Call {
     if (this.lease >= 0) {
       const { lease } = this;
       this.lease = -1;
-      this.host.complete(lease, status, this.host.now() - this.sentAt);
+      this.facts.leftAt = this.host.now();
+      this.host.complete(lease, status, this.facts.leftAt - this.sentAt);
       this.host.observer?.attemptEnded(this, status, why);
     }
     clearTimeout(this.pause);

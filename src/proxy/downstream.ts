@@ -8,6 +8,7 @@ import {
   type HeaderList,
   HeadersKind,
   NameKind,
+  ResetCause,
 } from '../http2/http2.ts';
 import type { Call } from './call.ts';
 import type { CallerEnd } from './ends.ts';
@@ -122,6 +123,7 @@ export class Downstream extends Transport implements CallerEnd {
     const type = list.find(NameKind.CONTENT_TYPE);
     const method = list.find(NameKind.METHOD);
     if (type < 0 || !isGrpc(list, type) || !list.valueIs(method, 'POST')) {
+      this.shared.counters.notGrpc++;
       // The rest of the request is still checked by the rules of HTTP/2: it is answered when it is whole.
       this.connection.setTag(stream, NOT_GRPC);
       if (endStream) this.requestOver(stream);
@@ -140,7 +142,8 @@ export class Downstream extends Transport implements CallerEnd {
     if (endStream) this.requestOver(stream);
   }
 
-  reset(stream: number): void {
+  reset(stream: number, code: number, cause: ResetCause): void {
+    if (cause === ResetCause.PEER) this.shared.counters.callerReset(code);
     this.callOf(stream)?.callerReset();
   }
 

@@ -4,7 +4,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ANY_SERVICE } from '../core/core.ts';
+import { ANY_SERVICE, type PickFailure } from '../core/core.ts';
 import { HTTP2_LIMITS, PROXY_LIMITS } from '../core/limits.ts';
 import { LeaseKind } from '../core/load-table.ts';
 import type { Mesh } from '../core/mesh.ts';
@@ -12,12 +12,13 @@ import type { PickWant } from '../core/pick.ts';
 import type { Pool } from '../core/pool.ts';
 import { outcomeOf, Status } from '../grpc/status.ts';
 import { parseTimeout } from '../grpc/timeout.ts';
-import { type HeaderList, Http2Context } from '../http2/http2.ts';
+import { type FaultCounts, type HeaderList, Http2Context } from '../http2/http2.ts';
 import type { Backend, Reachability } from './backend.ts';
 import { Backends, type ParseAddress } from './backends.ts';
 import type { Call } from './call.ts';
 import type { CallHost } from './call-host.ts';
 import { CallTable } from './call-table.ts';
+import { type BackendGauges, ProxyCounters } from './counters.ts';
 import { Deadlines } from './deadlines.ts';
 import { Downstream, type DownstreamHost } from './downstream.ts';
 import type { End } from './ends.ts';
@@ -37,6 +38,7 @@ import { Sockets } from './sockets.ts';
 export type { Reachability } from './backend.ts';
 export type { Call } from './call.ts';
 export { EndedBy } from './call-facts.ts';
+export type { BackendGauges, ProxyCounters } from './counters.ts';
 export type { CallObserver } from './observer.ts';
 export type { PoolProxySettings, ProxySettings } from './settings.ts';
 
@@ -67,7 +69,12 @@ export interface TransparentProxy {
   /** `host:port` that it listens on. */
   readonly address: string;
   /** Connections of callers, and calls in flight. */
-  gauges(): { readonly connections: number; readonly calls: number; readonly backends: number };
+  gauges(): ProxyGauges;
+  /** How things stand with the backend in a slot of the load table, into `gauges`. */
+  gaugeBackend(slot: number, gauges: BackendGauges): void;
+  readonly counters: ProxyCounters;
+  /** How often peers broke which rule of HTTP/2. */
+  readonly faults: FaultCounts;
   configure(settings: ProxySettings): void;
   /** Tells one more of calls that begin from now on, in the order in which they were added. Returns what ends it. */
   observe(observer: CallObserver): () => void;
@@ -75,6 +82,14 @@ export interface TransparentProxy {
   eachCall(visit: (call: Call) => void): void;
   /** Takes no new connections and calls, lets those that are open end within the drain time-out. */
   close(): Promise<void>;
+}
+
+export interface ProxyGauges {
+  readonly connections: number;
+  /** Connections of callers whose calls wait for the caller to read: its window for the connection is used up. */
+  readonly stalled: number;
+  readonly calls: number;
+  readonly backends: number;
 }
 
 const REFLECTION = 'grpc.reflection.';
@@ -91,6 +106,8 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
   readonly flusher = new Flusher();
   readonly sockets: Sockets;
   readonly replies: Replies;
+  readonly counters = new ProxyCounters();
+  readonly faults: FaultCounts;
   readonly fields;
   readonly now: () => number;
   readonly onError: (error: unknown) => void;
@@ -129,6 +146,7 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
       classify: classifyField,
       rememberBlocks: options.rememberBlocks ?? true,
     });
+    this.faults = this.context.faults;
     this.sockets = new Sockets(options.directSockets ?? true);
     this.replies = new Replies(this.context);
     const { names } = this.context;
@@ -165,8 +183,14 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
       bound.family === 'IPv6' ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`;
   }
 
-  gauges(): { readonly connections: number; readonly calls: number; readonly backends: number } {
-    return { connections: this.callers.size, calls: this.calls.live, backends: this.backends.size };
+  gauges(): ProxyGauges {
+    let stalled = 0;
+    for (const { connection } of this.callers) if (connection.stalled) stalled++;
+    return { connections: this.callers.size, stalled, calls: this.calls.live, backends: this.backends.size };
+  }
+
+  gaugeBackend(slot: number, gauges: BackendGauges): void {
+    this.backends.gauge(slot, gauges);
   }
 
   configure(settings: ProxySettings): void {
@@ -314,7 +338,9 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
   }
 
   pick(pool: Pool, now: number, want: PickWant | undefined): number {
-    return pool.pick(now, LeaseKind.RELAYED, want);
+    const lease = pool.pick(now, LeaseKind.RELAYED, want);
+    if (lease < 0) this.counters.pickFailed(lease as PickFailure);
+    return lease;
   }
 
   slotOf(lease: number): number {
@@ -331,7 +357,9 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
 
   retryAfter(call: Call, status: Status, list: HeaderList | undefined): number {
     if (!call.replayable || call.pool === undefined) return -1;
-    return this.retries.delayMs(call.pool, status, call.attempts, list, this.now());
+    const delay = this.retries.delayMs(call.pool, status, call.attempts, list, this.now());
+    if (delay === Retries.SPENT) this.counters.budgetSpent++;
+    return delay;
   }
 
   complete(lease: number, status: Status, latencyMs: number): void {
@@ -357,6 +385,7 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     // All streams of a caller may be stalled, and a call that is not goes on.
     const heldBytes = Math.max(HTTP2_LIMITS.heldBytes, maxConcurrentStreams * HTTP2_LIMITS.streamWindowBytes);
     const limits = { ...HTTP2_LIMITS, maxConcurrentStreams, heldBytes };
+    this.counters.accepted++;
     this.callers.add(new Downstream(socket, this, this, limits, now, age));
   }
 

@@ -22,6 +22,8 @@ interface Budget {
 }
 
 export class Retries {
+  /** A delay that says: it would be sent again, had the budget not been spent. Below 0 as well. */
+  static readonly SPENT = -2;
   private readonly budgets = new WeakMap<Pool, Budget>();
   private readonly policyOf: (service: string) => RetryPolicy | undefined;
 
@@ -42,7 +44,7 @@ export class Retries {
   }
 
   /**
-   * How long to wait before the call is sent again, ms; −1: it is not.
+   * How long to wait before the call is sent again, ms; below 0: it is not.
    *
    * @param attempts made so far
    * @param list the answer, where there is one: its backend may ask for time, or for no retry at all
@@ -66,7 +68,7 @@ export class Retries {
       budget.have = Math.max(budget.have, retriesPerSecond);
       budget.at = now;
     }
-    if (budget.have < 1) return -1;
+    if (budget.have < 1) return Retries.SPENT;
     budget.have--;
     return delay;
   }

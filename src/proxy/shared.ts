@@ -1,6 +1,7 @@
 /** What all parts of one proxy share. */
 import type { HeaderName, Http2Context } from '../http2/http2.ts';
 import type { Call } from './call.ts';
+import type { ProxyCounters } from './counters.ts';
 import type { End } from './ends.ts';
 import type { Flusher } from './flusher.ts';
 import type { Replies } from './replies.ts';
@@ -11,6 +12,7 @@ export interface ProxyShared {
   readonly flusher: Flusher;
   readonly sockets: Sockets;
   readonly replies: Replies;
+  readonly counters: ProxyCounters;
   readonly fields: {
     readonly timeout: HeaderName;
     readonly traceparent: HeaderName;

@@ -191,6 +191,7 @@ export class Upstream extends Transport implements End {
   }
 
   reset(stream: number, code: number, cause: ResetCause, fault?: StreamFault): void {
+    this.shared.counters.backendReset(cause, code);
     this.callOf(stream)?.backendReset(code, cause, this.reasonOf(code, cause, fault));
   }
 
@@ -210,12 +211,14 @@ export class Upstream extends Transport implements End {
     if (!this.ready) {
       this.ready = true;
       this.readySince = this.lastRead;
+      this.shared.counters.connected++;
       this.backend.connected();
     }
     this.backend.roomAgain();
   }
 
   goaway(): void {
+    this.shared.counters.goaways++;
     // What it disowns is reset right after this and goes elsewhere; the rest of its calls may end.
     this.shared.tellDraining(this, `backend ${this.backend.name} is leaving (GOAWAY)`);
     this.backend.roomAgain();
