@@ -9,7 +9,7 @@ NODE := node_modules/.bin/node
 # Arguments for what a target starts: make run ARGS='--seconds 20', make test ARGS='unit tidy'.
 ARGS ?=
 
-.PHONY: help run test test-quick bench tools build gen docs pictures lint format clean setup
+.PHONY: help run test test-quick bench fuzz tools build gen docs pictures lint format clean setup
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ test-quick: gen ## Run the tests that need neither root nor a second toolchain
 
 bench: build ## Run the benchmarks, as tables and as JSON in bench-results/ (ARGS='heap pick' for some)
 	@$(NODE) scripts/bench.ts $(ARGS)
+
+fuzz: gen ## Run what is random for long, with fresh seeds (ARGS='--seconds 3600 test/http2')
+	@$(NODE) scripts/fuzz.ts $(ARGS)
 
 tools: setup ## Install the pinned tools of tests and benchmarks into a cache (ARGS='grpcurl' for some)
 	@$(NODE) scripts/tools.ts $(ARGS)

@@ -6,7 +6,7 @@ import { HpackDecoder } from '../../src/http2/hpack/decoder.ts';
 import { HpackEncoder } from '../../src/http2/hpack/encoder.ts';
 import { HeaderList, Http2Context } from '../../src/http2/http2.ts';
 import { Output } from '../../src/http2/output.ts';
-import { generator } from '../support/seed.ts';
+import { cases, generator } from '../support/seed.ts';
 import { type Field, ModelEncoder } from './hpack-model.ts';
 
 const LIMITS = [4096, 128, 65_536] as const;
@@ -49,7 +49,7 @@ test('fields that push each other out of their place are never taken for each ot
   const third = new HpackDecoder(new Http2Context({ rememberBlocks: false }), ...LIMITS);
   const far = new HeaderList(128);
   const values = Array.from({ length: HTTP2_LIMITS.fieldsRemembered * 3 }, (_, i) => `value ${i}`);
-  for (let call = 0; call < 4_000; call++) {
+  for (let call = 0; call < cases(4_000); call++) {
     // Most of a small moving set, so that they are in the tables, and some of all.
     const any = (): string =>
       values[

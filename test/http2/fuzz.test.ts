@@ -1,13 +1,11 @@
 /**
  * Real sessions, damaged: cut differently, octets changed, frames dropped, doubled and swapped. Whatever comes of
  * it, `receive` does not throw, a connection ends at most once, and what it holds stays within its limits.
- *
- * HEAPMESH_FUZZ_CASES sets how many cases are run; the default takes a few seconds.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Http2Context } from '../../src/http2/http2.ts';
-import { generator, SEED } from '../support/seed.ts';
+import { cases, generator, SEED } from '../support/seed.ts';
 import { type Field, ModelEncoder } from './hpack-model.ts';
 import {
   Endpoint,
@@ -22,7 +20,7 @@ import {
   word,
 } from './support.ts';
 
-const CASES = Number.parseInt(process.env.HEAPMESH_FUZZ_CASES ?? '1500', 10);
+const CASES = cases(1_500);
 
 /** Frames of a session that makes sense. */
 function session(random: () => number, toServer: boolean): Buffer[] {

@@ -12,11 +12,11 @@ import type { Outcome, Peer } from '../support/h2/peer.ts';
 import { Status } from '../support/h2/status.ts';
 import { type Arrival, OK, RESPONSE } from '../support/h2/upstream.ts';
 import { Code, Flag, headers, reset, Setting } from '../support/h2/wire.ts';
-import { generator, SEED } from '../support/seed.ts';
+import { cases, generator, SEED } from '../support/seed.ts';
 import { startRig, upstreamFor } from './rig.ts';
 import { Windows } from './windows.ts';
 
-const ROUNDS = 12;
+const ROUNDS = cases(12);
 const CALLS = 50;
 
 const KINDS = ['normal', 'normal', 'normal', 'early', 'bare', 'left', 'reset', 'late', 'refused'] as const;

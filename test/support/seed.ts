@@ -6,9 +6,17 @@ const given = process.env.HEAPMESH_TEST_SEED;
 export const SEED = given === undefined ? Date.now() & 0x7fffffff : Number.parseInt(given, 10);
 console.log(`# seed ${SEED} (HEAPMESH_TEST_SEED=${SEED} runs it again)`);
 
+/** Times as many cases as usual are run: `HEAPMESH_FUZZ_FACTOR` of the environment; `make fuzz` sets it. */
+const FACTOR = Number(process.env.HEAPMESH_FUZZ_FACTOR ?? '1');
+
+/** So many cases, or more in a long run. */
+export function cases(usual: number): number {
+  return Math.round(usual * FACTOR);
+}
+
 /** Parameters for `fc.assert` with that seed. */
 export function seeded(numRuns = 200): { seed: number; numRuns: number } {
-  return { seed: SEED, numRuns };
+  return { seed: SEED, numRuns: cases(numRuns) };
 }
 
 /** mulberry32: a small generator for tests that draw by themselves. Numbers in [0, 1). */
