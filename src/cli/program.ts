@@ -10,6 +10,7 @@ import { register as heap } from './commands/heap.ts';
 import { register as pick } from './commands/pick.ts';
 import { register as serve } from './commands/serve.ts';
 import { register as servers } from './commands/servers.ts';
+import { register as sim } from './commands/sim.ts';
 import { register as top } from './commands/top.ts';
 import { packageVersion, register as version } from './commands/version.ts';
 
@@ -23,6 +24,7 @@ const COMMANDS: readonly Register[] = [
   servers,
   drain,
   check,
+  sim,
   completion,
   version,
 ];

@@ -1,0 +1,526 @@
+/**
+ * The simulation: calls arrive, balancers choose, servers serve, reports travel, things go wrong. One
+ * loop over an event queue; nothing is allocated for a call or an event.
+ */
+import { Outcome } from '../core/core.ts';
+import { Arrivals } from './arrivals.ts';
+import type { Balancer, PolicyUnderTest, World } from './balancer.ts';
+import { CallTable, Stage } from './calls.ts';
+import { Happenings } from './happenings.ts';
+import { LatencyBook, ProbeTable } from './probes.ts';
+import { EventQueue } from './queue.ts';
+import { Random } from './random.ts';
+import { ReportStreams } from './reports.ts';
+import type { Reports, Scenario } from './scenario.ts';
+import { Server } from './server.ts';
+import { type RunPlot, type RunResult, Tally } from './tally.ts';
+import { WaitingCalls } from './waiting.ts';
+
+const Event = {
+  AT_SERVER: 0,
+  SERVED: 1,
+  AT_BALANCER: 2,
+  DEADLINE: 3,
+  CANCEL_AT_SERVER: 4,
+  REPORT: 5,
+  REPORT_ARRIVES: 6,
+  TICK: 7,
+  HAPPENING: 8,
+  ANTAGONISTS: 9,
+  PROBE_AT_SERVER: 10,
+  PROBE_ARRIVES: 11,
+  SAMPLE: 12,
+} as const;
+
+/** As the mesh ticks in a real balancer, ms. */
+const TICK_MS = 50;
+/** Calls that were measured may end so much later; what has not ended then counts with its age. */
+const DRAIN_MS = 5_000;
+/** An event of a call carries its life above the index. */
+const CALL_BITS = 22;
+const CALL_MASK = (1 << CALL_BITS) - 1;
+const SERVER_BITS = 12;
+const SERVER_MASK = (1 << SERVER_BITS) - 1;
+const FORECAST_MASK = (1 << (30 - SERVER_BITS)) - 1;
+/** Points in time of a plot. */
+const SAMPLES = 240;
+
+// Streams of random numbers: what befalls the calls must not depend on the policy.
+const Stream = { ARRIVALS: 0, WORK: 1, CALLERS: 2, REPORTS: 3, SERVERS: 4, BALANCERS: 16 } as const;
+
+export interface RunOptions {
+  readonly scenario: Scenario;
+  readonly policy: PolicyUnderTest;
+  readonly seed: number;
+  readonly plot?: boolean;
+}
+
+export class Simulation implements World {
+  readonly scenario: Scenario;
+  readonly servers: Server[] = [];
+  readonly calls = new CallTable();
+  readonly balancers: Balancer[] = [];
+  readonly random: Random;
+  private readonly queue = new EventQueue();
+  private readonly policy: PolicyUnderTest;
+  private readonly seed: number;
+  private readonly arrivals: Arrivals;
+  private readonly work: Random;
+  private readonly callers: Random;
+  private readonly streams: ReportStreams;
+  private readonly reportsOf: Reports[] = [];
+  private readonly probes = new ProbeTable();
+  /** By server; none where the policy does not probe. */
+  private readonly books: LatencyBook[] = [];
+  private readonly waiting: WaitingCalls[];
+  private readonly happenings: Happenings;
+  private readonly tally: Tally;
+  /** True calls in flight by server, those on their way there included. */
+  private readonly assigned: Int32Array;
+  private readonly fastest: number;
+  private readonly samples: { times: number[]; inFlight: number[][] } | undefined;
+  private clock = 0;
+  private callsInAll = 0;
+  private measuring = 0;
+
+  constructor({ scenario, policy, seed, plot }: RunOptions) {
+    this.scenario = scenario;
+    this.policy = policy;
+    this.seed = seed;
+    this.arrivals = new Arrivals(scenario, new Random(seed, Stream.ARRIVALS));
+    this.work = new Random(seed, Stream.WORK);
+    this.callers = new Random(seed, Stream.CALLERS);
+    this.random = new Random(seed, Stream.SERVERS);
+    for (const group of scenario.servers) {
+      for (let n = 0; n < group.count; n++) {
+        const server = new Server(this.servers.length, this.calls, group, scenario.discipline === 'shared');
+        server.present = !group.standby;
+        this.servers.push(server);
+        this.reportsOf.push(group.reports);
+        if (policy.probes === true) this.books.push(new LatencyBook());
+      }
+    }
+    this.fastest = Math.max(...this.servers.map(server => server.nominal));
+    this.assigned = new Int32Array(this.servers.length);
+    this.tally = new Tally(this.servers.length);
+    const count = this.balancerCount();
+    const reports = new Random(seed, Stream.REPORTS);
+    this.streams = new ReportStreams(this.servers.length * count, scenario.reportMs, reports);
+    this.waiting = Array.from({ length: count }, () => new WaitingCalls());
+    this.happenings = new Happenings(this);
+    if (plot === true) this.samples = { times: [], inFlight: this.servers.map(() => []) };
+    for (let index = 0; index < count; index++) {
+      this.balancers.push(policy.create(this, index, new Random(seed, Stream.BALANCERS + index)));
+    }
+    this.begin(count);
+  }
+
+  now(): number {
+    return this.clock;
+  }
+
+  /** Balancers that run: one where the policy is central. */
+  private balancerCount(): number {
+    return this.policy.central === true ? 1 : this.scenario.balancers;
+  }
+
+  inFlightOf(server: number): number {
+    return this.assigned[server] as number;
+  }
+
+  zoneOf(balancer: number): string {
+    const { balancerZones } = this.scenario;
+    return balancerZones.length === 0 ? '' : (balancerZones[balancer % balancerZones.length] as string);
+  }
+
+  probe(balancer: number, server: number): void {
+    const probe = this.probes.begin(balancer, server);
+    this.queue.push(this.clock + this.delay(balancer, server), Event.PROBE_AT_SERVER, probe);
+  }
+
+  /** Runs to the end and gives the figures. */
+  run(): RunResult {
+    const { scenario, queue, tally, calls } = this;
+    let next = this.arrivals.next(0);
+    let last = scenario.fromMs;
+    let open = true;
+    let stop = Number.POSITIVE_INFINITY;
+    while (this.clock < stop) {
+      if (next <= queue.peek()) {
+        this.clock = next;
+        if (open) {
+          const late = next >= scenario.untilMs || tally.calls >= scenario.calls;
+          if (late) {
+            open = false;
+            stop = next + DRAIN_MS;
+          } else last = next;
+        } else if (this.measuring === 0) break;
+        this.arrive(next, open && next >= scenario.fromMs);
+        next = this.arrivals.next(next);
+      } else {
+        queue.pop();
+        this.clock = queue.time;
+        this.happen(queue.code, queue.subject);
+      }
+    }
+    for (const call of calls.unfinished()) this.record(call, this.clock);
+    const figures = tally.figures(last - scenario.fromMs);
+    return {
+      policy: this.policy.name,
+      scenario: scenario.name,
+      seed: this.seed,
+      ...figures,
+      simulatedMs: this.clock,
+      callsInAll: this.callsInAll,
+      notes: this.happenings.notes,
+      ...(this.samples === undefined ? {} : { plot: this.plot(this.samples) }),
+    };
+  }
+
+  private plot(samples: { times: number[]; inFlight: number[][] }): RunPlot {
+    return { cdf: this.tally.cdf(), ...samples };
+  }
+
+  private begin(balancers: number): void {
+    const { scenario, queue } = this;
+    for (const server of this.servers) if (server.present) this.reachable(server.index);
+    for (let index = 0; index < balancers; index++) {
+      // Balancers do not tick in step.
+      queue.push((TICK_MS * (index + 1)) / balancers, Event.TICK, index);
+      if (!(scenario.reportMs > 0)) continue;
+      for (const server of this.servers) {
+        const stream = server.index * balancers + index;
+        queue.push(this.streams.phase(), Event.REPORT, stream);
+      }
+    }
+    this.happenings.times.forEach((atMs, n) => {
+      queue.push(atMs, Event.HAPPENING, n);
+    });
+    if (scenario.antagonists !== undefined) queue.push(0, Event.ANTAGONISTS, 0);
+    if (this.samples !== undefined) queue.push(scenario.fromMs, Event.SAMPLE, 0);
+  }
+
+  private happen(code: number, subject: number): void {
+    if (code === Event.AT_SERVER) this.atServer(subject);
+    else if (code === Event.SERVED) this.served(subject);
+    else if (code === Event.AT_BALANCER) this.atBalancer(subject);
+    else if (code === Event.DEADLINE) this.deadline(subject);
+    else if (code === Event.CANCEL_AT_SERVER) this.cancelAtServer(subject);
+    else if (code === Event.REPORT) this.report(subject);
+    else if (code === Event.REPORT_ARRIVES) this.reportArrives(subject);
+    else if (code === Event.TICK) this.tick(subject);
+    else if (code === Event.PROBE_AT_SERVER) this.probeAtServer(subject);
+    else if (code === Event.PROBE_ARRIVES) this.probeArrives(subject);
+    else if (code === Event.HAPPENING) this.happenings.happen(subject);
+    else if (code === Event.ANTAGONISTS) this.antagonists();
+    else this.takeSample();
+  }
+
+  private arrive(now: number, measured: boolean): void {
+    const { calls, scenario } = this;
+    this.callsInAll++;
+    const call = calls.begin();
+    const recorded = this.arrivals.recordedMs();
+    const work = Number.isNaN(recorded) ? this.drawWork() : recorded;
+    const balancer = this.drawBalancer();
+    calls.begun[call] = now;
+    calls.work[call] = work;
+    calls.demand[call] = work;
+    calls.balancer[call] = balancer;
+    calls.server[call] = -1;
+    calls.failed[call] = 0;
+    calls.measured[call] = measured ? 1 : 0;
+    calls.stage[call] = Stage.WAITING;
+    if (measured) {
+      this.tally.calls++;
+      this.measuring++;
+    }
+    if (scenario.deadlineMs > 0) {
+      this.queue.push(
+        now + scenario.deadlineMs,
+        Event.DEADLINE,
+        call | ((calls.lives[call] as number) << CALL_BITS),
+      );
+    }
+    const queue = this.waiting[balancer] as WaitingCalls;
+    if (queue.size > 0 || !this.place(call, now)) {
+      if (queue.size < scenario.waiting || this.policy.central === true) queue.add(call);
+      else {
+        calls.failed[call] = 1;
+        this.end(call, now);
+      }
+    }
+  }
+
+  /** Lets the balancer choose. False: nobody can take the call now. */
+  private place(call: number, now: number): boolean {
+    const { calls } = this;
+    const balancer = calls.balancer[call] as number;
+    const server = (this.balancers[balancer] as Balancer).pick(call, now);
+    if (server < 0) return false;
+    calls.server[call] = server;
+    calls.picked[call] = now;
+    calls.stage[call] = Stage.ON_ITS_WAY;
+    this.assigned[server] = (this.assigned[server] as number) + 1;
+    if (calls.measured[call] === 1) this.tally.byServer[server] = (this.tally.byServer[server] as number) + 1;
+    this.queue.push(now + this.delay(balancer, server), Event.AT_SERVER, call);
+    return true;
+  }
+
+  /** Room came free: calls that wait are placed. */
+  private retry(balancer: number, now: number): void {
+    const queue = this.waiting[balancer] as WaitingCalls;
+    while (queue.size > 0) {
+      const call = queue.first();
+      if (call < 0) return;
+      if (!this.place(call, now)) return;
+      queue.take();
+    }
+  }
+
+  private drawWork(): number {
+    const { methods } = this.scenario;
+    let method = methods[0] as (typeof methods)[number];
+    if (methods.length > 1) {
+      let left = this.work.next();
+      for (const one of methods) {
+        method = one;
+        left -= one.share;
+        if (left < 0) break;
+      }
+    }
+    const { law, meanMs } = method;
+    switch (law.kind) {
+      case 'fixed':
+        return meanMs;
+      case 'lognormal':
+        return meanMs * this.work.logNormal(law.sigma);
+      case 'pareto':
+        return meanMs * this.work.boundedPareto(law.alpha, law.range);
+      default:
+        return meanMs * this.work.exponential();
+    }
+  }
+
+  private drawBalancer(): number {
+    const { balancers, load } = this.scenario;
+    const drawn = this.callers.next();
+    if (this.policy.central === true || balancers === 1) return 0;
+    if (load.skew === 0) return Math.floor(drawn * balancers);
+    if (drawn < load.skew) return 0;
+    return 1 + Math.floor(((drawn - load.skew) / (1 - load.skew)) * (balancers - 1));
+  }
+
+  private delay(balancer: number, server: number): number {
+    const { scenario } = this;
+    if (scenario.balancerZones.length === 0) return scenario.delayMs;
+    const same = this.zoneOf(balancer) === (this.servers[server] as Server).zone;
+    return same ? scenario.delayMs : scenario.crossZoneMs;
+  }
+
+  private atServer(call: number): void {
+    const { calls, clock } = this;
+    const server = this.servers[calls.server[call] as number] as Server;
+    if (calls.stage[call] === Stage.GIVEN_UP) {
+      // Its cancellation is on its way.
+      return;
+    }
+    if (!server.up) {
+      this.answer(call, true);
+      return;
+    }
+    calls.stage[call] = Stage.AT_SERVER;
+    if (server.failShare > 0 && this.random.next() < server.failShare) {
+      calls.failed[call] = 1;
+      calls.work[call] = server.failAfterMs * server.nominal;
+    }
+    calls.met[call] = server.inFlight;
+    calls.arrived[call] = clock;
+    if (server.arrive(call, clock)) this.foretell(server);
+  }
+
+  /** Says when the next call of a server ends, in place of what was said before. */
+  foretell(server: Server): void {
+    server.forecast = (server.forecast + 1) & FORECAST_MASK;
+    const end = server.nextEnd();
+    if (end === Number.POSITIVE_INFINITY) return;
+    this.queue.push(end, Event.SERVED, server.index | (server.forecast << SERVER_BITS));
+  }
+
+  private served(subject: number): void {
+    const server = this.servers[subject & SERVER_MASK] as Server;
+    if (subject >>> SERVER_BITS !== server.forecast) return;
+    const call = server.finish(this.clock);
+    const failed = this.calls.failed[call] === 1;
+    if (failed) server.failed++;
+    if (this.books.length > 0) this.learn(server, call);
+    this.answer(call, failed);
+    this.foretell(server);
+    if (this.policy.central === true) this.retry(0, this.clock);
+  }
+
+  private learn(server: Server, call: number): void {
+    const { calls } = this;
+    const latency = this.clock - (calls.arrived[call] as number);
+    (this.books[server.index] as LatencyBook).add(calls.met[call] as number, latency);
+  }
+
+  /** The server is done with a call. */
+  answer(call: number, failed: boolean): void {
+    const { calls } = this;
+    const server = calls.server[call] as number;
+    this.assigned[server] = (this.assigned[server] as number) - 1;
+    if (failed) calls.failed[call] = 1;
+    calls.stage[call] = Stage.COMING_BACK;
+    this.queue.push(
+      this.clock + this.delay(calls.balancer[call] as number, server),
+      Event.AT_BALANCER,
+      call | ((calls.lives[call] as number) << CALL_BITS),
+    );
+  }
+
+  private atBalancer(subject: number): void {
+    const { calls, clock } = this;
+    const call = subject & CALL_MASK;
+    if (calls.lives[call] !== subject >>> CALL_BITS || calls.stage[call] !== Stage.COMING_BACK) return;
+    this.tell(call, calls.failed[call] === 1 ? Outcome.FAILURE : Outcome.SUCCESS);
+    this.end(call, clock);
+  }
+
+  private tell(call: number, outcome: Outcome): void {
+    const { calls, clock } = this;
+    const index = calls.balancer[call] as number;
+    const balancer = this.balancers[index] as Balancer;
+    const server = calls.server[call] as number;
+    balancer.ended(call, server, clock, outcome, clock - (calls.picked[call] as number));
+    if ((this.waiting[index] as WaitingCalls).size > 0) this.retry(index, clock);
+  }
+
+  private deadline(subject: number): void {
+    const { calls } = this;
+    const call = subject & CALL_MASK;
+    if (calls.lives[call] !== subject >>> CALL_BITS) return;
+    const stage = calls.stage[call];
+    if (stage === Stage.FREE || stage === Stage.GIVEN_UP) return;
+    calls.failed[call] = 1;
+    if (stage === Stage.WAITING) {
+      (this.waiting[calls.balancer[call] as number] as WaitingCalls).drop(call);
+      this.record(call, this.clock, true);
+      calls.end(call);
+      return;
+    }
+    this.record(call, this.clock, true);
+    this.tell(call, Outcome.FAILURE);
+    if (stage === Stage.COMING_BACK) {
+      calls.end(call);
+      return;
+    }
+    calls.stage[call] = Stage.GIVEN_UP;
+    const delay = this.delay(calls.balancer[call] as number, calls.server[call] as number);
+    this.queue.push(this.clock + delay, Event.CANCEL_AT_SERVER, call);
+  }
+
+  private cancelAtServer(call: number): void {
+    const { calls } = this;
+    const index = calls.server[call] as number;
+    const server = this.servers[index] as Server;
+    this.assigned[index] = (this.assigned[index] as number) - 1;
+    if (server.cancel(call, this.clock)) this.foretell(server);
+    calls.end(call);
+    if (this.policy.central === true) this.retry(0, this.clock);
+  }
+
+  private end(call: number, now: number): void {
+    this.record(call, now);
+    this.calls.end(call);
+  }
+
+  /** Counts a measured call, once. */
+  private record(call: number, now: number, gaveUp = false): void {
+    const { calls, tally, scenario } = this;
+    if (calls.measured[call] === 0) return;
+    calls.measured[call] = 0;
+    this.measuring--;
+    const latency = now - (calls.begun[call] as number);
+    const failed = calls.failed[call] === 1;
+    if (failed) tally.failed++;
+    else if (calls.stage[call] === Stage.COMING_BACK) tally.served++;
+    // A call that was refused or failed at once says nothing about waiting; one given up has waited.
+    if (failed && !gaveUp) return;
+    const served = (calls.demand[call] as number) / this.fastest;
+    tally.add(latency, Math.max(0, latency - served - 2 * scenario.delayMs));
+  }
+
+  private report(stream: number): void {
+    const { scenario, clock, queue } = this;
+    const count = this.balancers.length;
+    const server = this.servers[Math.floor(stream / count)] as Server;
+    queue.push(clock + this.streams.interval(), Event.REPORT, stream);
+    const reports = this.reportsOf[server.index] as Reports;
+    if (!reports.sent || !server.up || !server.present || server.hung || server.silent) return;
+    this.streams.make(stream, server, reports, clock);
+    queue.push(clock + scenario.delayMs, Event.REPORT_ARRIVES, stream);
+  }
+
+  private reportArrives(stream: number): void {
+    const count = this.balancers.length;
+    const server = Math.floor(stream / count);
+    (this.balancers[stream % count] as Balancer).report?.(server, this.streams.arrived(stream), this.clock);
+  }
+
+  private tick(index: number): void {
+    this.queue.push(this.clock + TICK_MS, Event.TICK, index);
+    const balancer = this.balancers[index] as Balancer;
+    balancer.tick?.(this.clock);
+    if ((this.waiting[index] as WaitingCalls).size > 0) this.retry(index, this.clock);
+  }
+
+  private antagonists(): void {
+    const { antagonists } = this.scenario;
+    if (antagonists === undefined) return;
+    for (const server of this.servers) {
+      this.happenings.antagonist(server, this.random.next() < antagonists.share ? antagonists.factor : 1);
+    }
+    this.queue.push(this.clock + antagonists.everyMs, Event.ANTAGONISTS, 0);
+  }
+
+  private probeAtServer(probe: number): void {
+    const { probes, servers } = this;
+    const server = servers[probes.server[probe] as number] as Server;
+    if (!server.up || server.hung) {
+      probes.end(probe);
+      return;
+    }
+    probes.inFlight[probe] = server.inFlight;
+    probes.latency[probe] = (this.books[server.index] as LatencyBook).at(server.inFlight);
+    const delay = this.delay(probes.balancer[probe] as number, server.index);
+    this.queue.push(this.clock + delay, Event.PROBE_ARRIVES, probe);
+  }
+
+  private probeArrives(probe: number): void {
+    const { probes } = this;
+    const balancer = this.balancers[probes.balancer[probe] as number] as Balancer;
+    const inFlight = probes.inFlight[probe] as number;
+    balancer.probed?.(probes.server[probe] as number, inFlight, probes.latency[probe] as number, this.clock);
+    probes.end(probe);
+  }
+
+  private takeSample(): void {
+    const { samples, scenario, clock } = this;
+    if (samples === undefined) return;
+    samples.times.push(clock);
+    for (const server of this.servers) samples.inFlight[server.index]?.push(server.inFlight);
+    const windowMs = Math.min(scenario.untilMs - scenario.fromMs, 60_000);
+    if (clock < scenario.fromMs + windowMs) this.queue.push(clock + windowMs / SAMPLES, Event.SAMPLE, 0);
+  }
+
+  /** A server can be reached from now on. */
+  reachable(index: number): void {
+    const server = this.servers[index] as Server;
+    const count = this.balancers.length;
+    this.balancers.forEach((balancer, n) => {
+      this.streams.begin(index * count + n, server, this.clock);
+      balancer.join(index, this.clock);
+    });
+  }
+}
