@@ -12,7 +12,6 @@ import { Status } from '../grpc/status.ts';
 import {
   type PoolProxySettings,
   type ProxySettings,
-  type Reachability,
   startProxy,
   type TransparentProxy,
 } from '../proxy/proxy.ts';
@@ -21,6 +20,7 @@ import { MemoryLog } from '../state/memory-log.ts';
 import type { Logger } from '../telemetry/telemetry.ts';
 import type { Running } from './running.ts';
 import { startAdminPort } from './wiring/admin.ts';
+import { startHealth } from './wiring/health.ts';
 import { type Metrics, startMetrics } from './wiring/metrics.ts';
 
 /** A running balancer, its core within reach of the process that embeds it. */
@@ -54,6 +54,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
 
   claimConfigured(mesh, config);
   const ticker = setInterval(() => mesh.tick(clock.now()), MESH_LIMITS.tickMs);
+  const health = startHealth({ mesh, clock, logger });
   let closing = false;
   let control: Control | undefined;
   let proxy: TransparentProxy | undefined;
@@ -62,6 +63,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
     await proxy?.close();
     await control?.close(graceMs);
     await metrics?.close();
+    health.stop();
     clearInterval(ticker);
     link.stop();
     await log.close();
@@ -75,7 +77,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
       ...listen,
       reusePort: config.proxy.reusePort,
       settings: proxySettings(config),
-      reachability: reachabilityOf(mesh),
+      reachability: health.reachability,
       random: Math.random,
       parseAddress: addressOf,
       zone: config.instance.zone,
@@ -83,6 +85,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
       onError,
     });
     const proxying = proxy;
+    health.listenTo(slot => proxying.heardAt(slot));
     metrics = startMetrics({ mesh, proxy, control, wall: clock.wall, onError });
     const readiness = () => ({
       ready: !closing,
@@ -90,6 +93,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
         instance: config.instance.id,
         log: { kind: config.state.log, position: mesh.registry.position },
         servers: [...mesh.registry.list()].length,
+        ...health.detail(),
       },
     });
     const admin = await startAdminPort({
@@ -150,24 +154,6 @@ function proxySettings(config: Config): ProxySettings {
 function poolProxySettings({ retry, maxStreamAgeMs }: PoolConfig): PoolProxySettings {
   const policy = retry && { ...retry, codes: new Set(retry.codes.map(name => Status[name])) };
   return { retry: policy, maxStreamAgeMs };
-}
-
-/** What the proxy sees of backends is this instance's observation. */
-function reachabilityOf(mesh: Mesh): Reachability {
-  const { registry } = mesh;
-  return {
-    unreachable: (id, why) => {
-      const state = registry.get(id)?.state;
-      if (state !== 'ACTIVE' && state !== 'WARMING') return;
-      const observation = { phase: 'ejected', healthy: false } as const;
-      registry.propose({ kind: 'observe', id, observation }, `the proxy: ${why}`).catch(() => {});
-    },
-    reachable: id => {
-      if (registry.get(id)?.state !== 'EJECTED') return;
-      const observation = { phase: 'warming', healthy: true } as const;
-      registry.propose({ kind: 'observe', id, observation }, 'the proxy reaches it again').catch(() => {});
-    },
-  };
 }
 
 /** One line for each change of state, with its cause. */

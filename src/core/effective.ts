@@ -39,8 +39,8 @@ function effective(record: ServerRecord, phase: Phase, mine: Seen | undefined): 
 
 function adviceOf(record: ServerRecord, self: string): Advice[] {
   const advice: Advice[] = [];
-  for (const { origin, phase, since } of record.seen) {
-    if (phase === 'ejected' && origin !== self) advice.push({ instanceId: origin, ...since });
+  for (const { origin, phase, since, doubtful } of record.seen) {
+    if (phase === 'ejected' && origin !== self && !doubtful) advice.push({ instanceId: origin, ...since });
   }
   return advice;
 }

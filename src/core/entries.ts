@@ -13,6 +13,8 @@ export interface Observation {
   readonly phase: 'warming' | 'active' | 'ejected';
   /** The last word of health checks; a standby that is not healthy is never activated. */
   readonly healthy: boolean;
+  /** Made while the origin suspects itself: so for the origin, and no advice to others. */
+  readonly doubtful?: boolean;
 }
 
 /** What shall follow once a draining server is empty or its time is over. */

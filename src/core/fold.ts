@@ -7,7 +7,7 @@
  * entry comes between.
  */
 import { type DrainView, type ServerSpec, SOURCES, type Source } from './core.ts';
-import type { Body, Proposal } from './entries.ts';
+import type { Body, Observation, Proposal } from './entries.ts';
 import { join, leave, notRetirable } from './instances.ts';
 import { REGISTRY_LIMITS } from './limits.ts';
 import { firstFailed, notAStandby } from './preconditions.ts';
@@ -272,7 +272,7 @@ function observe(
   store: Store,
   proposal: Proposal,
   id: string,
-  { phase, healthy }: { phase: Seen['phase']; healthy: boolean },
+  { phase, healthy, doubtful = false }: Observation,
 ): string {
   const before = store.get(id);
   if (before === undefined || phaseOf(before) === 'gone') return noServer(id);
@@ -280,13 +280,14 @@ function observe(
   const old = seenBy(before, origin);
   if (old?.phase === 'ejected' && phase === 'active') return `${id} is ejected: it has to warm up first`;
   if (old?.phase === 'active' && phase === 'warming') return `${id} is active: it is not warming up`;
-  if (old?.phase === phase && old.healthy === healthy) return '';
+  if (old?.phase === phase && old.healthy === healthy && (old.doubtful ?? false) === doubtful) return '';
   // Without a word before it was warming since it is there; one that is lost was ejected by that.
   let since = { time, cause };
   if (phase === (old?.phase ?? 'warming')) since = old?.since ?? before.since;
   else if (phase === 'ejected' && before.lost) since = { time: before.since.time, cause };
   const others = before.seen.filter(s => s.origin !== origin);
-  const seen = [...others, { origin, phase, healthy, since }].slice(-REGISTRY_LIMITS.originsPerServer);
+  const mine: Seen = { origin, phase, healthy, ...(doubtful && { doubtful }), since };
+  const seen = [...others, mine].slice(-REGISTRY_LIMITS.originsPerServer);
   commit(store, before, { ...before, seen }, proposal);
   return '';
 }

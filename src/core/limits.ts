@@ -4,6 +4,7 @@
  */
 export * from './limits/balancer.ts';
 export * from './limits/control.ts';
+export * from './limits/health.ts';
 export * from './limits/http2.ts';
 export * from './limits/process.ts';
 export * from './limits/proxy.ts';

@@ -7,6 +7,7 @@ import type { Proposal } from './entries.ts';
 import { type LeaseOwner, LeaseTable } from './lease.ts';
 import { LEASE_LIMITS, MESH_LIMITS, QUEUE_LIMITS } from './limits.ts';
 import { type AdoptedLoad, LoadTable } from './load-table.ts';
+import type { OutcomeCounts } from './outcome-counts.ts';
 import { Pool } from './pool.ts';
 import { Registry } from './registry.ts';
 import { isWarm } from './warmup.ts';
@@ -55,6 +56,8 @@ export class Mesh implements LeaseOwner {
   readonly leases: LeaseTable;
   /** How many balancers pick for these servers: each gives a newcomer the root with probability 1/balancers. */
   balancers: number;
+  /** Where calls are counted by what they came to, for rules that judge by it. */
+  outcomes: OutcomeCounts | undefined;
 
   private readonly slots = new Map<string, number>();
   private readonly ids: (string | undefined)[] = [];
@@ -178,6 +181,7 @@ export class Mesh implements LeaseOwner {
 
   leaseEnded(_lease: number, row: number, now: number, outcome: Outcome, latencyMs: number): void {
     if (!this.loads.ended(this.leases, row, now, outcome, latencyMs)) return;
+    this.outcomes?.count(this.leases.slotAt(row), outcome, now);
     if (outcome === Outcome.SUCCESS) this.byId[this.leases.poolAt(row)]?.served(latencyMs);
   }
 

@@ -1,5 +1,6 @@
 /** Choices of a pool other than its root: by a wish, or where all are at their warm-up cap. */
 import { PickFailure } from './core.ts';
+import { PanicLevel } from './panic.ts';
 import type { Pool } from './pool.ts';
 import { boundedLoad, hashString, rendezvousRank } from './rendezvous.ts';
 import type { Zone } from './zone.ts';
@@ -43,7 +44,9 @@ export function chooseCapped(pool: Pool): number {
 
 function failureOf(pool: Pool): PickFailure {
   if (pool.size === 0) return PickFailure.EMPTY;
-  return pool.eligible === 0 ? PickFailure.NONE_HEALTHY : PickFailure.ALL_FULL;
+  return pool.eligible === 0 && pool.panicLevel === PanicLevel.CALM
+    ? PickFailure.NONE_HEALTHY
+    : PickFailure.ALL_FULL;
 }
 
 /**

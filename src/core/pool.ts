@@ -7,6 +7,7 @@ import type { ServerView } from './core.ts';
 import type { LeaseTable } from './lease.ts';
 import { POOL_LIMITS } from './limits.ts';
 import { type LeaseKind, type LoadTable, PICK_AGE_SAMPLE, type RowListener } from './load-table.ts';
+import { PanicLevel } from './panic.ts';
 import { choose, chooseCapped, type PickWant } from './pick.ts';
 import { PoolMembers } from './pool-members.ts';
 import { PoolScores } from './pool-scores.ts';
@@ -36,6 +37,8 @@ export class Pool extends PoolMembers implements RowListener {
   readonly queue = new WaitQueue();
   /** How much worse than the pool's best a caller's own zone may be and still be taken. */
   zoneFactor = 1.5;
+  /** How far health is ignored. */
+  panicLevel: PanicLevel = PanicLevel.CALM;
 
   /** Picks that gave a lease, and those of them that took another server than the one before. */
   picks = 0;
@@ -50,6 +53,9 @@ export class Pool extends PoolMembers implements RowListener {
   private clock = Number.NEGATIVE_INFINITY;
   /** The longest report interval of the sweep's present round, ms. */
   private swept = 0;
+
+  /** Of the ejected, who is picked from all the same. */
+  private admitted: ((slot: number) => boolean) | undefined;
 
   private readonly loads: LoadTable;
   private readonly leases: LeaseTable;
@@ -80,7 +86,7 @@ export class Pool extends PoolMembers implements RowListener {
     const member = this.enrol(slot, view);
     this.loads.join(slot, this, member);
     this.clock = Math.max(this.clock, now);
-    this.flags[member] = flagsOf(view, newcomer);
+    this.flags[member] = flagsOf(view, newcomer, this.admits(slot));
     this.scores.enter(member, slot, !this.isOut(member), now);
     this.place(member);
   }
@@ -95,7 +101,7 @@ export class Pool extends PoolMembers implements RowListener {
     this.follow(member, view);
     this.clock = Math.max(this.clock, now);
     const flags = this.flags[member] as number;
-    this.flags[member] = flagsOf(view, newcomer ?? (flags & NEWCOMER) !== 0);
+    this.flags[member] = flagsOf(view, newcomer ?? (flags & NEWCOMER) !== 0, this.admits(slot));
     this.scores.refresh(member, slot, !this.isOut(member), now);
     this.place(member);
   }
@@ -122,6 +128,29 @@ export class Pool extends PoolMembers implements RowListener {
       if (member >= 0) return this.take(member, now, kind);
     }
     return this.pickOther(now, kind, want);
+  }
+
+  /**
+   * Ignores health, or heeds it again (see `panic.ts`).
+   * @param admits of an ejected server, whether it is picked from all the same; undefined: none is
+   * @param views of the members, by slot
+   */
+  panic(
+    level: PanicLevel,
+    admits: ((slot: number) => boolean) | undefined,
+    views: (slot: number) => ServerView | undefined,
+    now: number,
+  ): void {
+    this.panicLevel = level;
+    this.admitted = admits;
+    for (const slot of this.members()) {
+      const view = views(slot);
+      if (view?.state === 'EJECTED') this.change(slot, view, undefined, now);
+    }
+  }
+
+  private admits(slot: number): boolean {
+    return this.admitted?.(slot) ?? false;
   }
 
   /** A lease of this pool was completed; its row is updated already. */
@@ -317,9 +346,11 @@ export class Pool extends PoolMembers implements RowListener {
   }
 }
 
-function flagsOf(view: ServerView, newcomer: boolean): number {
+/** @param admitted it is picked from although it is ejected */
+function flagsOf(view: ServerView, newcomer: boolean, admitted: boolean): number {
   let flags = 0;
   if (view.state === 'WARMING') flags = newcomer ? WARMING | NEWCOMER : WARMING;
+  else if (view.state === 'EJECTED') flags = admitted ? 0 : OUT;
   else if (view.state !== 'ACTIVE') flags = OUT;
   return view.spec.maxConcurrency > 0 ? flags | LIMITED : flags;
 }

@@ -26,6 +26,8 @@ export interface Seen {
   readonly origin: string;
   readonly phase: 'warming' | 'active' | 'ejected';
   readonly healthy: boolean;
+  /** Made by an origin that suspected itself: no advice. Absent where it did not. */
+  readonly doubtful?: boolean;
   /** Of the change into this phase. */
   readonly since: Stamp;
 }

@@ -79,6 +79,7 @@ export class Registry {
   #position = 0;
   #skipped = 0;
   #notUnderstood = 0;
+  #doubting = false;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
@@ -108,6 +109,11 @@ export class Registry {
     return this.#notUnderstood;
   }
 
+  /** While this instance suspects itself, what it observes is marked as doubtful: no advice to others. */
+  set doubting(doubting: boolean) {
+    this.#doubting = doubting;
+  }
+
   /**
    * Proposes a change: in the own view at once. Resolves when the log has given it a position, with
    * what became of it there; rejects where the log could not keep it, and the view is as if it had
@@ -131,7 +137,7 @@ export class Registry {
       time: wallClock(),
       cause,
       ...(preconditions.length > 0 && { preconditions }),
-      body,
+      body: this.#doubting ? doubtful(body) : body,
     };
     this.#waiting.set(proposal.n, { resolve, reject });
     this.#noteChanges(this.#seen.add(proposal));
@@ -342,4 +348,9 @@ export class Registry {
       }
     }
   }
+}
+
+function doubtful(body: Body): Body {
+  if (body.kind !== 'observe') return body;
+  return { ...body, observation: { ...body.observation, doubtful: true } };
 }

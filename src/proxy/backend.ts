@@ -21,6 +21,8 @@ export class Backend {
   streamsReports = false;
   /** When a load report of a call was taken last, ms. */
   reportedAt = Number.NEGATIVE_INFINITY;
+  /** When headers or DATA came last, ms. */
+  heardAt = Number.NEGATIVE_INFINITY;
   /** Time until the answer to a call begins. */
   readonly latencies = new Latencies();
 

@@ -52,6 +52,11 @@ export class Backends {
     else gauges.connections = gauges.streams = gauges.full = gauges.stalled = gauges.waiting = 0;
   }
 
+  /** When octets of an answer last came from a slot's backend, ms; −Infinity: never. */
+  heardAt(slot: number): number {
+    return this.bySlot[slot]?.heardAt ?? Number.NEGATIVE_INFINITY;
+  }
+
   watch(now: number): void {
     for (const slot of this.slots.values()) this.bySlot[slot]?.watch(now);
     for (const backend of this.leaving) {

@@ -4,6 +4,7 @@
  */
 import { PROXY_LIMITS } from '../core/limits.ts';
 import type { Mesh } from '../core/mesh.ts';
+import { PanicLevel } from '../core/panic.ts';
 import {
   HealthCheckRequest,
   HealthCheckResponse,
@@ -165,7 +166,7 @@ export class HealthService implements End {
     if (service === '') return Serving.SERVING;
     const pool = this.mesh.pool(service);
     if (pool === undefined) return undefined;
-    return pool.eligible > 0 ? Serving.SERVING : Serving.NOT_SERVING;
+    return pool.eligible > 0 || pool.panicLevel === PanicLevel.JUDGED ? Serving.SERVING : Serving.NOT_SERVING;
   }
 }
 

@@ -80,6 +80,8 @@ export interface TransparentProxy {
   observe(observer: CallObserver): () => void;
   /** Calls back for each call in flight. */
   eachCall(visit: (call: Call) => void): void;
+  /** When octets of an answer last came from the server in a slot, ms; −Infinity: never. */
+  heardAt(slot: number): number;
   /** Takes no new connections and calls, lets those that are open end within the drain time-out. */
   close(): Promise<void>;
 }
@@ -216,6 +218,10 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     this.calls.each(call => {
       if (call.backendEnd === end && !call.isOver) observer.draining(call, what);
     });
+  }
+
+  heardAt(slot: number): number {
+    return this.backends.heardAt(slot);
   }
 
   close(): Promise<void> {

@@ -172,6 +172,7 @@ export class Upstream extends Transport implements End {
 
   headers(stream: number, list: HeaderList, kind: HeadersKind, endStream: boolean): void {
     this.liveness.answered();
+    this.backend.heardAt = this.lastRead;
     const call = this.callOf(stream);
     if (call === undefined || kind === HeadersKind.INFORMATIONAL) return;
     if (kind === HeadersKind.TRAILERS) {
@@ -185,6 +186,7 @@ export class Upstream extends Transport implements End {
 
   data(stream: number, buffer: Buffer, start: number, end: number, endStream: boolean): void {
     this.liveness.answered();
+    this.backend.heardAt = this.lastRead;
     const call = this.callOf(stream);
     if (call === undefined) this.connection.credit(stream, end - start);
     else call.response.data(buffer, start, end, endStream);

@@ -1,0 +1,257 @@
+/**
+ * Outlier detection: who fails calls that its neighbours serve is out for a while (gRFC A50, "gRPC xDS
+ * Outlier Detection Support"; Envoy's consecutive failures besides).
+ *
+ *   each sweep   success rate        rate < mean − factor · σ over those with enough calls
+ *                failure percentage  share of failed calls above a threshold
+ *   at once      consecutive         so many failures in a row
+ *
+ *   ejected for  min(base · n, max(base, most)), n the ejections so far; each sweep without one takes 1 off n
+ *   never        once a share `maxEjected` of the group is out: "If the percentage of ejected addresses is
+ *                greater than or equal to max_ejection_percent, stop"
+ *
+ * A group is what is compared: the servers of one pool. Pure: who is asked to be out, and for how long, is the
+ * answer; `detector.ts` makes observations of it.
+ */
+import type { OutcomeCounts } from './outcome-counts.ts';
+
+export interface OutlierSettings {
+  /** Time between sweeps, ms. */
+  readonly intervalMs: number;
+  readonly baseEjectionMs: number;
+  readonly maxEjectionMs: number;
+  /** Share of the group above which nobody else is ejected; 0 switches all rules off. */
+  readonly maxEjected: number;
+  /** Failures in a row that eject; 0 is off. */
+  readonly consecutiveFailures: number;
+  readonly successRate: {
+    /** Standard deviations below the mean; 0 is off. */
+    readonly factor: number;
+    /** Share of those found that are ejected. */
+    readonly enforced: number;
+    readonly minHosts: number;
+    readonly minCalls: number;
+  };
+  readonly failureShare: {
+    /** Share of failed calls above which a server is an outlier; 0 is off. */
+    readonly threshold: number;
+    readonly enforced: number;
+    readonly minHosts: number;
+    readonly minCalls: number;
+  };
+}
+
+/** The defaults of gRFC A50, both rules on; failures in a row as Envoy has them. */
+export const OUTLIER_DEFAULTS: OutlierSettings = {
+  intervalMs: 10_000,
+  baseEjectionMs: 30_000,
+  maxEjectionMs: 300_000,
+  maxEjected: 0.1,
+  consecutiveFailures: 5,
+  successRate: { factor: 1.9, enforced: 1, minHosts: 5, minCalls: 100 },
+  failureShare: { threshold: 0.85, enforced: 1, minHosts: 5, minCalls: 50 },
+};
+
+/** A server that is to be out, and why in words. */
+export interface Ejection {
+  readonly slot: number;
+  readonly forMs: number;
+  readonly cause: string;
+}
+
+interface Member {
+  /** When its ejection by these rules ends, ms; −1: it is not ejected by them. */
+  until: number;
+  /** Ejections that its time is multiplied by. */
+  multiplier: number;
+  /** In the pool's order: WARMING or ACTIVE. Others are neither judged nor part of the share. */
+  eligible: boolean;
+}
+
+export class OutlierGroup {
+  private settings: OutlierSettings;
+  private readonly counts: OutcomeCounts;
+  private readonly random: () => number;
+  private readonly members = new Map<number, Member>();
+  /** Those that `until` is set for. */
+  private out = 0;
+  private nextSweep = Number.NaN;
+
+  /** @param random uniform in [0, 1), for rules that are enforced in part */
+  constructor(settings: OutlierSettings, counts: OutcomeCounts, random: () => number) {
+    this.settings = settings;
+    this.counts = counts;
+    this.random = random;
+  }
+
+  get size(): number {
+    return this.members.size;
+  }
+
+  /** Members that are ejected by these rules. */
+  get ejected(): number {
+    return this.out;
+  }
+
+  configure(settings: OutlierSettings): void {
+    this.settings = settings;
+    for (const slot of this.members.keys()) this.counts.limit(slot, this.streakLimit);
+  }
+
+  add(slot: number, eligible: boolean): void {
+    if (this.members.has(slot)) return;
+    this.members.set(slot, { until: -1, multiplier: 0, eligible });
+    this.counts.begin(slot, this.streakLimit);
+  }
+
+  remove(slot: number): void {
+    this.readmit(slot);
+    this.members.delete(slot);
+  }
+
+  /** The server takes calls, or does not; whoever decided it. */
+  setEligible(slot: number, eligible: boolean): void {
+    const member = this.members.get(slot);
+    if (member !== undefined) member.eligible = eligible;
+  }
+
+  /** An ejection is over, by time or by somebody's word: failures in a row count from here. */
+  readmit(slot: number): void {
+    const member = this.members.get(slot);
+    if (member === undefined || member.until < 0) return;
+    member.until = -1;
+    this.out--;
+    this.counts.clearStreak(slot);
+  }
+
+  isEjected(slot: number): boolean {
+    return (this.members.get(slot)?.until ?? -1) >= 0;
+  }
+
+  /** A server has failed as many calls in a row as are allowed: its ejection, where one is due and possible. */
+  streak(slot: number, now: number): Ejection | undefined {
+    const member = this.members.get(slot);
+    if (member === undefined || this.settings.consecutiveFailures === 0) return undefined;
+    // It may have served one since.
+    const streak = this.counts.streak(slot);
+    if (streak < this.settings.consecutiveFailures) return undefined;
+    const ejection = this.eject(slot, member, now, `failed ${streak} calls in a row`);
+    // Refused for the share that is out already: it is due again after as many more.
+    if (ejection === undefined) this.counts.clearStreak(slot);
+    return ejection;
+  }
+
+  /** Looks at the time: sweeps where one is due. Who is ejected by it, and who may come back. */
+  look(now: number): { readonly ejections: readonly Ejection[]; readonly returns: readonly number[] } {
+    if (Number.isNaN(this.nextSweep) || this.nextSweep > now + this.settings.intervalMs) {
+      this.nextSweep = now + this.settings.intervalMs;
+    }
+    const returns: number[] = [];
+    if (this.out > 0) {
+      for (const [slot, member] of this.members) {
+        if (member.until >= 0 && member.until <= now) returns.push(slot);
+      }
+      for (const slot of returns) this.readmit(slot);
+    }
+    if (now < this.nextSweep) return { ejections: NONE, returns };
+    this.nextSweep = now + this.settings.intervalMs;
+    return { ejections: this.sweep(now), returns };
+  }
+
+  private sweep(now: number): Ejection[] {
+    const before = this.out;
+    const ejections = [...this.bySuccessRate(now), ...this.byFailureShare(now)];
+    if (before === 0 && ejections.length === 0 && this.members.size === 0) return ejections;
+    for (const [slot, member] of this.members) {
+      this.counts.reset(slot);
+      if (member.until < 0 && member.multiplier > 0) member.multiplier--;
+    }
+    return ejections;
+  }
+
+  /** Those with enough calls in this interval, among whom one is compared. */
+  private withCalls(least: number): number[] {
+    const slots: number[] = [];
+    for (const [slot, member] of this.members) {
+      if (member.until >= 0 || !member.eligible) continue;
+      if (this.counts.served(slot) + this.counts.failed(slot) >= Math.max(1, least)) slots.push(slot);
+    }
+    return slots;
+  }
+
+  private bySuccessRate(now: number): Ejection[] {
+    const { factor, enforced, minHosts, minCalls } = this.settings.successRate;
+    if (factor === 0) return [];
+    const slots = this.withCalls(minCalls);
+    if (slots.length < minHosts || slots.length === 0) return [];
+    const rates = slots.map(slot => 1 - this.failedShare(slot));
+    const mean = rates.reduce((sum, rate) => sum + rate, 0) / rates.length;
+    const variance = rates.reduce((sum, rate) => sum + (rate - mean) ** 2, 0) / rates.length;
+    const least = mean - factor * Math.sqrt(variance);
+    return this.ejectAll(
+      slots.filter((_, at) => (rates[at] as number) < least),
+      enforced,
+      now,
+      slot => `served ${percent(1 - this.failedShare(slot))} of its calls, the pool ${percent(mean)}`,
+    );
+  }
+
+  private byFailureShare(now: number): Ejection[] {
+    const { threshold, enforced, minHosts, minCalls } = this.settings.failureShare;
+    if (threshold === 0) return [];
+    const slots = this.withCalls(minCalls);
+    if (slots.length < minHosts) return [];
+    return this.ejectAll(
+      slots.filter(slot => this.failedShare(slot) > threshold),
+      enforced,
+      now,
+      slot => `failed ${percent(this.failedShare(slot))} of its calls, more than ${percent(threshold)}`,
+    );
+  }
+
+  /** The worst first, as not all may go. */
+  private ejectAll(
+    slots: number[],
+    enforced: number,
+    now: number,
+    causeOf: (slot: number) => string,
+  ): Ejection[] {
+    slots.sort((a, b) => this.failedShare(b) - this.failedShare(a));
+    const ejections: Ejection[] = [];
+    for (const slot of slots) {
+      if (enforced < 1 && this.random() >= enforced) continue;
+      const ejection = this.eject(slot, this.members.get(slot) as Member, now, causeOf(slot));
+      if (ejection !== undefined) ejections.push(ejection);
+    }
+    return ejections;
+  }
+
+  private eject(slot: number, member: Member, now: number, cause: string): Ejection | undefined {
+    if (member.until >= 0 || !member.eligible) return undefined;
+    // What is ejected is not eligible any more, and belongs to the group all the same.
+    let judged = 0;
+    for (const one of this.members.values()) if (one.eligible || one.until >= 0) judged++;
+    if (judged === 0 || this.out >= judged * this.settings.maxEjected) return undefined;
+    const { baseEjectionMs, maxEjectionMs } = this.settings;
+    member.multiplier++;
+    const forMs = Math.min(baseEjectionMs * member.multiplier, Math.max(baseEjectionMs, maxEjectionMs));
+    member.until = now + forMs;
+    this.out++;
+    return { slot, forMs, cause };
+  }
+
+  private failedShare(slot: number): number {
+    const failed = this.counts.failed(slot);
+    return failed / (failed + this.counts.served(slot));
+  }
+
+  private get streakLimit(): number {
+    return this.settings.maxEjected === 0 ? 0 : this.settings.consecutiveFailures;
+  }
+}
+
+const NONE: readonly Ejection[] = [];
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(share > 0.001 && share < 0.999 ? 1 : 0)} %`;
+}
