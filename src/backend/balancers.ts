@@ -8,6 +8,8 @@ export class Balancers {
   readonly #context: LinkContext;
   readonly #logger: ReporterLogger;
   #leaving = false;
+  /** What balancers named when this was last looked at. */
+  #named: ReadonlySet<string> = new Set();
 
   constructor(configured: readonly string[], context: LinkContext, logger: ReporterLogger) {
     this.#context = context;
@@ -72,8 +74,13 @@ export class Balancers {
       link.close(false);
       this.#logger.info(`heapmesh: balancer ${address} is not named any more; no more reports to it`);
     }
+    const before = this.#named;
+    this.#named = named;
     for (const address of named) {
-      if (this.#links.has(address)) continue;
+      const known = this.#links.get(address);
+      // A balancer that was gone and is named again is back: its back-off would keep it waiting.
+      if (known?.phase === 'waiting' && !known.refused && !before.has(address)) known.connect();
+      if (known !== undefined) continue;
       if (!/^[^\s:]+:\d+$|^\[[^\]\s]+\]:\d+$/.test(address)) {
         this.#logger.warn(`heapmesh: a balancer named '${address}', which is no host:port; it is left out`);
         continue;

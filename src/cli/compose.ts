@@ -21,6 +21,7 @@ import type { Logger } from '../telemetry/telemetry.ts';
 import type { Running } from './running.ts';
 import { startAdminPort } from './wiring/admin.ts';
 import { startHealth } from './wiring/health.ts';
+import { instancesPart } from './wiring/instances.ts';
 import { type Metrics, startMetrics } from './wiring/metrics.ts';
 
 /** A running balancer, its core within reach of the process that embeds it. */
@@ -53,6 +54,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
   mesh.registry.onEvent(event => logEvent(logger, event));
 
   claimConfigured(mesh, config);
+  const instances = instancesPart(config, { clock, logger });
   const ticker = setInterval(() => mesh.tick(clock.now()), MESH_LIMITS.tickMs);
   const health = startHealth({ mesh, clock, logger });
   let closing = false;
@@ -64,12 +66,19 @@ export async function compose(config: Config, options: { readonly logger: Logger
     await control?.close(graceMs);
     await metrics?.close();
     health.stop();
+    instances.close();
     clearInterval(ticker);
     link.stop();
     await log.close();
   };
   try {
-    control = await startControl({ mesh, clock, config });
+    control = await startControl({
+      mesh,
+      clock,
+      config,
+      instances: instances.addresses,
+      directory: instances.directory,
+    });
     const running = control;
     const listen = addressOf(config.proxy.listen);
     proxy = await startProxy({
@@ -87,6 +96,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
     const proxying = proxy;
     health.listenTo(slot => proxying.heardAt(slot));
     metrics = startMetrics({ mesh, proxy, control, wall: clock.wall, onError });
+    instances.start({ control: control.address, proxy: proxy.address }, () => running.instancesChanged());
     const readiness = () => ({
       ready: !closing,
       detail: {
@@ -110,6 +120,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
         running.reconfigure(next);
         proxying.configure(proxySettings(next));
         claimConfigured(mesh, next);
+        instances.apply(next);
         admin.apply(next);
       },
       close: async () => {

@@ -1,7 +1,12 @@
 /** The command line's client of the control API. */
 import { ClientError, createChannel, createClient, Metadata } from 'nice-grpc';
-import { type AdminServiceClient, AdminServiceDefinition } from '../gen/heapmesh/v1/admin.ts';
+import {
+  type AdminServiceClient,
+  AdminServiceDefinition,
+  type ListInstancesResponse,
+} from '../gen/heapmesh/v1/admin.ts';
 import { type LookasideServiceClient, LookasideServiceDefinition } from '../gen/heapmesh/v1/lookaside.ts';
+import { Status } from '../grpc/status.ts';
 import { CliError, Exit } from './cli.ts';
 import { explainControlError } from './grpc-error.ts';
 
@@ -21,6 +26,8 @@ export interface Control {
    * @throws CliError that says what was wrong and what to do.
    */
   call<T>(run: (options: CallOptions) => Promise<T>): Promise<T>;
+  /** All balancers of the mesh, the one that is asked first; that one alone where its version cannot tell. */
+  instances(): Promise<ListInstancesResponse>;
   close(): void;
 }
 
@@ -40,9 +47,21 @@ export const CHANNEL_OPTIONS = {
 
 export function openControl(options: ControlOptions): Control {
   const channel = createChannel(options.control, undefined, CHANNEL_OPTIONS);
+  const admin = createClient(AdminServiceDefinition, channel);
   return {
     address: options.control,
-    admin: createClient(AdminServiceDefinition, channel),
+    admin,
+    async instances() {
+      try {
+        return await this.call(call => admin.listInstances({}, call));
+      } catch (error) {
+        const code =
+          error instanceof CliError && error.cause instanceof ClientError ? error.cause.code : undefined;
+        if (code !== Status.UNIMPLEMENTED) throw error;
+        const alone = { id: '', controlAddress: options.control, proxyAddress: '', alive: true };
+        return { instances: [{ ...alone, silentFor: undefined }], sharedLog: false };
+      }
+    },
     lookaside: createClient(LookasideServiceDefinition, channel),
     async call(run) {
       const signal = AbortSignal.timeout(options.timeout);

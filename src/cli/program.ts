@@ -7,6 +7,7 @@ import { register as completion } from './commands/completion.ts';
 import { register as demo } from './commands/demo.ts';
 import { register as drain } from './commands/drain.ts';
 import { register as heap } from './commands/heap.ts';
+import { register as instances } from './commands/instances.ts';
 import { register as pick } from './commands/pick.ts';
 import { register as serve } from './commands/serve.ts';
 import { register as servers } from './commands/servers.ts';
@@ -23,6 +24,7 @@ const COMMANDS: readonly Register[] = [
   call,
   servers,
   drain,
+  instances,
   check,
   sim,
   completion,

@@ -132,6 +132,7 @@ export class Directory {
     this.failure = '';
     this.balancer = balancer;
     this.#instanceId = message.instanceId;
+    if (message.controlAddresses.length > 0) this.#watch.learn(message.controlAddresses);
     if (message.balancers > 0) this.table.balancers = message.balancers;
     for (const server of message.upserted) this.#put(server);
     for (const id of message.removedIds) {

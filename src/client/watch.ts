@@ -40,6 +40,8 @@ export class Watch {
   readonly #backoff: Backoff;
   /** Where in the list of balancers the present one is; callers begin anywhere, so that they spread. */
   #at: number;
+  /** Those of the target, then those that a balancer has named. */
+  #balancers: readonly string[];
   #failures: string[] = [];
   #client: Client | undefined;
   #call: ClientReadableStream<WatchServersResponse> | undefined;
@@ -49,6 +51,7 @@ export class Watch {
   constructor(options: WatchOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options.random);
+    this.#balancers = options.balancers;
     this.#at = Math.floor(options.random() * options.balancers.length);
     this.#open();
   }
@@ -58,9 +61,18 @@ export class Watch {
     this.#release();
   }
 
+  /** A balancer has named all instances: those of them that the target does not name stand in for it, too. */
+  learn(addresses: readonly string[]): void {
+    const present = this.#balancers[this.#at] as string;
+    const all = [...this.#options.balancers, ...addresses.filter(isHostPort)];
+    const kept = [...new Set([...all, present])].slice(0, CALLER_LIMITS.balancers);
+    this.#balancers = kept;
+    this.#at = Math.max(0, kept.indexOf(present));
+  }
+
   #open(): void {
-    const { grpc, balancers, credentials, request, onMessage } = this.#options;
-    const balancer = balancers[this.#at] as string;
+    const { grpc, credentials, request, onMessage } = this.#options;
+    const balancer = this.#balancers[this.#at] as string;
     const channel = quiet(grpc, credentials);
     const client = new grpc.Client(`dns:${balancer}`, channel, BALANCER_CHANNEL);
     const call = client.makeServerStreamRequest(METHOD, encode, decode, request, new grpc.Metadata());
@@ -93,10 +105,10 @@ export class Watch {
   #ended(call: ClientReadableStream<WatchServersResponse>, why: string): void {
     if (this.#closed || this.#call !== call) return;
     this.#release();
-    const { balancers, onFailure } = this.#options;
-    this.#at = (this.#at + 1) % balancers.length;
+    const { onFailure } = this.#options;
+    this.#at = (this.#at + 1) % this.#balancers.length;
     this.#failures.push(why);
-    if (this.#failures.length < balancers.length) {
+    if (this.#failures.length < this.#balancers.length) {
       this.#timer = later(0, () => this.#open());
       return;
     }
@@ -114,6 +126,10 @@ export class Watch {
     this.#client?.close();
     this.#client = undefined;
   }
+}
+
+function isHostPort(address: string): boolean {
+  return /^[^\s:]+:\d+$|^\[[^\]\s]+\]:\d+$/.test(address);
 }
 
 function encode(message: WatchServersRequest): Buffer {

@@ -15,6 +15,8 @@ export interface Config {
     readonly zone: string;
     /** `host:port`; undefined is the listening address. */
     readonly advertise: { readonly control?: string | undefined; readonly proxy?: string | undefined };
+    /** Control addresses; a host may be a name that stands for several. */
+    readonly peers: readonly string[];
   };
   readonly proxy: {
     /** `host:port`, with brackets around an IPv6 host; port 0 takes a free one. */
@@ -153,7 +155,7 @@ function inOrder(problems: readonly Problem[]): Problem[] {
 function resolve(parsed: Parsed, options: LoadOptions): Config {
   const { instance, control, health, scaling } = parsed;
   return {
-    instance: { id: instance.id ?? options.hostname, zone: instance.zone, advertise: instance.advertise },
+    instance: { ...instance, id: instance.id ?? options.hostname },
     proxy: {
       listen: parsed.proxy.listen,
       maxConcurrentStreams: parsed.proxy.maxConcurrentStreams,

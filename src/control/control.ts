@@ -12,6 +12,7 @@ import { type ControlCounters, zeroCounters } from './counters.ts';
 import { EventFeed } from './events.ts';
 import { GrpcJsServer } from './grpcjs-server.ts';
 import { Health } from './health.ts';
+import { type InstanceDirectory, listInstances } from './instances.ts';
 import { LeaseIds } from './lease-id.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { reportOutcomes } from './outcomes.ts';
@@ -25,6 +26,7 @@ import { Watches } from './watches.ts';
 export type { Action, Authorize } from './authorize.ts';
 export type { Clock } from './clock.ts';
 export type { ControlCounters } from './counters.ts';
+export type { InstanceDirectory, KnownInstance } from './instances.ts';
 export type { Peer } from './rpc.ts';
 
 /** What the control API takes from the configuration. */
@@ -33,7 +35,7 @@ export interface ControlConfig {
     readonly id: string;
     /** Zone of callers that name none; empty is no zone. */
     readonly zone: string;
-    readonly advertise: { readonly control?: string | undefined };
+    readonly advertise: { readonly control?: string | undefined; readonly proxy?: string | undefined };
   };
   readonly control: {
     /** `host:port`; port 0 takes a free one. */
@@ -59,8 +61,10 @@ export interface ControlOptions {
   readonly clock?: Clock;
   /** Everyone may do everything by default. */
   readonly authorize?: Authorize;
-  /** Control addresses of all instances; by default this one's alone. */
-  readonly instances?: () => readonly string[];
+  /** Control addresses of all instances, given this one's; by default this one's alone. */
+  readonly instances?: (own: string) => readonly string[];
+  /** What is known of all instances; by default of this one alone. */
+  readonly directory?: () => InstanceDirectory;
 }
 
 export interface Control {
@@ -71,7 +75,7 @@ export interface Control {
   gauges(): { connections: number; reporters: number; watches: number };
   /** Takes over what can change at run time: the report interval, graces, and who may be registered. */
   reconfigure(config: ControlConfig): void;
-  /** Other instances came or went: tell watchers how many balancers there are. */
+  /** Other instances came or went: backends and watchers are told. */
   instancesChanged(): void;
   /** Takes no new calls; open ones get `graceMs` to end. */
   close(graceMs: number): Promise<void>;
@@ -89,8 +93,13 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   let { config } = options;
   let allow = allowBackends(config.control.allowBackends);
   let own = '';
-  const instances = (): readonly string[] => options.instances?.() ?? [own];
+  const instances = (): readonly string[] => options.instances?.(own) ?? [own];
   const instanceId = config.instance.id;
+  const alone = (): InstanceDirectory => ({
+    sharedLog: false,
+    instances: [{ id: instanceId, control: own, proxy: config.instance.advertise.proxy ?? '', alive: true }],
+  });
+  const directory = options.directory ?? alone;
 
   const leaseIds = new LeaseIds(instanceId, clock.wall(), mesh.leases);
   const answers = new PickAnswers(mesh, leaseIds, instanceId, config.control.leaseTtlMs, clock);
@@ -107,7 +116,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   const watches = new Watches({
     ...shared,
     instanceId,
-    instances: () => instances().length,
+    instances,
     defaultIntervalMs: () => config.control.reportIntervalMs,
   });
   const events = new EventFeed({ ...shared });
@@ -118,7 +127,14 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   const services: Service[] = [
     { name: lookaside, methods: [picks.method(), watches.method(), reportOutcomes({ ...shared, leaseIds })] },
     { name: loadReport, methods: [reporters.method()] },
-    { name: admin, methods: [...adminService({ ...shared, allow: host => allow(host) }), events.method()] },
+    {
+      name: admin,
+      methods: [
+        ...adminService({ ...shared, allow: host => allow(host) }),
+        events.method(),
+        listInstances(shared, directory),
+      ],
+    },
     health.service(),
     ...reflectionServices([...SERVICES, 'grpc.health.v1.Health', ...REFLECTION_SERVICES]),
   ];
@@ -148,7 +164,10 @@ export async function startControl(options: ControlOptions): Promise<Control> {
       config = next;
       reporters.intervalChanged();
     },
-    instancesChanged: () => watches.instancesChanged(),
+    instancesChanged() {
+      watches.instancesChanged();
+      reporters.instancesChanged();
+    },
     close(graceMs) {
       closing ??= (async () => {
         health.stop();

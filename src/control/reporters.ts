@@ -175,18 +175,20 @@ export class Reporters {
     for (const reporter of this.byId.values()) reporter.tell(message);
   }
 
+  /** Instances came or went: backends learn whom else to report to. */
+  instancesChanged(): void {
+    for (const reporter of this.byId.values()) {
+      if (!reporter.isRegistering && !reporter.isLeaving) reporter.tell(this.registeredMessage(reporter.id));
+    }
+  }
+
   /** What a backend is told once it is registered, and a drain that is in force already. */
   welcome(reporter: Reporter): void {
-    const { counters, instanceId, addresses, mesh } = this.options;
+    const { counters, mesh } = this.options;
     counters.registered++;
     const { id, address, peer } = reporter;
     publish('heapmesh:control:registered', () => ({ serverId: id, address, peer: peer.address }));
-    const interval = this.intervalMessage().value;
-    const controlAddresses = [...addresses()];
-    reporter.tell({
-      $case: 'registered',
-      value: { id, reportInterval: interval, instanceId, controlAddresses },
-    });
+    reporter.tell(this.registeredMessage(id));
     const view = mesh.registry.get(id);
     if (view?.state === 'DRAINING' && view.drain?.empty === false) {
       reporter.tell(drainMessage(view));
@@ -198,6 +200,15 @@ export class Reporters {
     for (const reporter of [...this.open]) {
       reporter.fail(new RpcError(Status.UNAVAILABLE, 'the balancer is shutting down'));
     }
+  }
+
+  private registeredMessage(id: string): Message {
+    const { instanceId, addresses } = this.options;
+    const reportInterval = this.intervalMessage().value;
+    return {
+      $case: 'registered',
+      value: { id, reportInterval, instanceId, controlAddresses: [...addresses()] },
+    };
   }
 
   private intervalMessage() {

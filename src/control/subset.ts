@@ -7,7 +7,7 @@ import { CONTROL } from '../core/limits.ts';
 import type { Mesh } from '../core/mesh.ts';
 import { hashString, rendezvousRank } from '../core/rendezvous.ts';
 import { ByteWriter } from './byte-writer.ts';
-import { type Watched, writeHead, writeRemoval, writeUpsert } from './watch-encode.ts';
+import { type Balancers, isDue, type Watched, writeHead, writeRemoval, writeUpsert } from './watch-encode.ts';
 import { type Chunk, type Position, type WatchedService, writeLoads } from './watched-service.ts';
 
 /** What a higher class is worth: above every rank by hash, which ends at 2³³. */
@@ -44,11 +44,11 @@ export class Subset {
     this.client = hashString(clientId);
   }
 
-  chunk(at: Position, balancers: number, now: number): Chunk {
+  chunk(at: Position, balancers: Balancers, now: number): Chunk {
     this.choose();
     const out = new ByteWriter(1024);
-    writeHead(out, this.instanceId, balancers, at.fresh);
-    const empty = at.fresh || at.balancers !== balancers ? -1 : out.length;
+    writeHead(out, this.instanceId, balancers, at);
+    const empty = isDue(at, balancers) ? -1 : out.length;
     if (at.fresh) this.sent.clear();
     const stay = { cursor: at.cursor, loadAt: at.loadAt };
     for (const id of this.sent.keys()) {

@@ -11,6 +11,15 @@ const SNAPSHOT = 0x18;
 const LOAD = 0x22;
 const BALANCERS = 0x28;
 const INSTANCE_ID = 0x32;
+const CONTROL_ADDRESS = 0x3a;
+
+/** What is said of the balancers themselves. */
+export interface Balancers {
+  readonly count: number;
+  /** Control addresses of the instances, and a number that changes with them. */
+  readonly addresses: readonly Uint8Array[];
+  readonly version: number;
+}
 
 /** A server as watchers of one service see it. */
 export interface Watched {
@@ -29,12 +38,25 @@ export interface Watched {
 export function writeHead(
   out: ByteWriter,
   instanceId: Uint8Array,
-  balancers: number,
-  snapshot: boolean,
+  balancers: Balancers,
+  at: { readonly fresh: boolean; readonly instances: number },
 ): void {
-  if (snapshot) out.varint(SNAPSHOT, 1);
-  out.varint(BALANCERS, balancers);
+  if (at.fresh) out.varint(SNAPSHOT, 1);
+  out.varint(BALANCERS, balancers.count);
   out.delimited(INSTANCE_ID, instanceId);
+  if (!at.fresh && at.instances === balancers.version) return;
+  for (const address of balancers.addresses) out.delimited(CONTROL_ADDRESS, address);
+}
+
+/** Whether a message must go out although no server has changed. */
+export function isDue(at: Told, balancers: Balancers): boolean {
+  return at.fresh || at.balancers !== balancers.count || at.instances !== balancers.version;
+}
+
+interface Told {
+  readonly fresh: boolean;
+  readonly balancers: number;
+  readonly instances: number;
 }
 
 export function writeUpsert(out: ByteWriter, server: Watched): void {

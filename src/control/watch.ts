@@ -4,10 +4,11 @@
  */
 import type { ControlCounters } from './counters.ts';
 import type { Sink } from './rpc.ts';
+import { type Balancers, isDue } from './watch-encode.ts';
 import type { Chunk, Position, WatchedService } from './watched-service.ts';
 
 export interface Feed {
-  chunk(at: Position, balancers: number, now: number): Chunk;
+  chunk(at: Position, balancers: Balancers, now: number): Chunk;
 }
 
 export class Watch {
@@ -45,6 +46,7 @@ export class Watch {
       loadAt: -1,
       since: 0,
       balancers: 0,
+      instances: 0,
     };
   }
 
@@ -55,7 +57,7 @@ export class Watch {
   }
 
   /** Sends the next message where there is one and the reader is ready. */
-  pump(balancers: number, now: number, again: (watch: Watch) => void): void {
+  pump(balancers: Balancers, now: number, again: (watch: Watch) => void): void {
     const { at, service } = this;
     if (this.busy || this.over) return;
     if (!at.fresh && at.cursor < service.floor) this.resync();
@@ -65,14 +67,15 @@ export class Watch {
       at.since = this.nextSince;
       this.nextSince = now;
     }
-    const changed = at.fresh || at.cursor < service.version || at.balancers !== balancers;
+    const changed = at.cursor < service.version || isDue(at, balancers);
     if (!changed && at.loadAt < 0) return;
     const { bytes, cursor, loadAt } = this.feed.chunk(at, balancers, now);
     at.cursor = cursor;
     at.loadAt = loadAt;
     if (bytes === undefined) return;
     at.fresh = false;
-    at.balancers = balancers;
+    at.balancers = balancers.count;
+    at.instances = balancers.version;
     this.busy = true;
     this.counters.watchMessages++;
     this.counters.watchBytes += bytes.length;

@@ -8,6 +8,8 @@ import type { Mesh } from '../core/mesh.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { serves } from './views.ts';
 import {
+  type Balancers,
+  isDue,
   reportedSince,
   type Watched,
   writeHead,
@@ -30,6 +32,8 @@ export interface Position {
   since: number;
   /** The number of balancers that was told last. */
   balancers: number;
+  /** The version of the instances' addresses that was told last. */
+  instances: number;
 }
 
 /** One message, and where the watcher is once it has it. `bytes` is undefined where there is nothing to say. */
@@ -88,9 +92,9 @@ export class WatchedService {
   }
 
   /** The next message for a watcher of all servers. */
-  chunk(at: Position, balancers: number, now: number): Chunk {
+  chunk(at: Position, balancers: Balancers, now: number): Chunk {
     const within = at.fresh || at.cursor < at.snapshotVersion ? at.snapshotVersion : -1;
-    const key = `${at.cursor} ${at.fresh} ${within} ${at.loadAt} ${at.since} ${at.balancers} ${balancers}`;
+    const key = `${at.cursor} ${at.fresh} ${within} ${at.loadAt} ${at.since} ${at.balancers} ${at.instances} ${balancers.count} ${balancers.version}`;
     let chunk = this.shared.get(key);
     if (chunk === undefined) {
       chunk = this.encode(at, balancers, now);
@@ -110,11 +114,11 @@ export class WatchedService {
     }
   }
 
-  private encode(at: Position, balancers: number, now: number): Chunk {
+  private encode(at: Position, balancers: Balancers, now: number): Chunk {
     const { out } = this;
     out.reset();
-    writeHead(out, this.instanceId, balancers, at.fresh);
-    const empty = at.fresh || at.balancers !== balancers ? -1 : out.length;
+    writeHead(out, this.instanceId, balancers, at);
+    const empty = isDue(at, balancers) ? -1 : out.length;
     let { cursor } = at;
     for (let i = this.indexBehind(cursor); i < this.changes.length; i++) {
       if (out.length >= CONTROL.watchChunkBytes) return { bytes: out.copy(), cursor, loadAt: at.loadAt };

@@ -16,6 +16,7 @@ import { type Method, type Peer, RpcError, type Sink } from './rpc.ts';
 import { Subset } from './subset.ts';
 import { validWatch } from './validate.ts';
 import { Watch } from './watch.ts';
+import type { Balancers } from './watch-encode.ts';
 import { WatchedService } from './watched-service.ts';
 
 export interface WatchesOptions {
@@ -24,8 +25,8 @@ export interface WatchesOptions {
   readonly authorize: Authorize;
   readonly counters: ControlCounters;
   readonly instanceId: string;
-  /** How many balancers serve, this one included. */
-  readonly instances: () => number;
+  /** Control addresses of the balancers that serve, this one included. */
+  readonly instances: () => readonly string[];
   readonly defaultIntervalMs: () => number;
 }
 
@@ -46,6 +47,9 @@ export class Watches {
   private readonly followed = new Map<string, Followed>();
   private readonly open = new Map<Watch, Sink>();
   private readonly dirty = new Set<Followed>();
+  private addresses: readonly Uint8Array[] | undefined;
+  private addressesVersion = 1;
+  private told: Balancers = { count: 0, addresses: [], version: 0 };
   private tickCount = 0;
   private nextPhase = 0;
   private lastFlush = Number.NEGATIVE_INFINITY;
@@ -74,8 +78,10 @@ export class Watches {
     }
   }
 
-  /** The number of balancers changed: every watcher is told. */
+  /** Instances came or went: every watcher is told. */
   instancesChanged(): void {
+    this.addresses = undefined;
+    this.addressesVersion++;
     this.tellMesh();
     for (const one of this.followed.values()) this.markDirty(one);
   }
@@ -179,12 +185,21 @@ export class Watches {
   }
 
   private readonly pump = (watch: Watch): void => {
-    const balancers = this.options.instances() + (this.followed.get(watch.service.name)?.watches.size ?? 0);
-    watch.pump(balancers, this.options.clock.now(), this.pump);
+    const callers = this.followed.get(watch.service.name)?.watches.size ?? 0;
+    watch.pump(this.balancers(callers), this.options.clock.now(), this.pump);
   };
+
+  /** What is told of balancers where so many callers have a heap of their own. */
+  private balancers(callers: number): Balancers {
+    this.addresses ??= this.options.instances().map(address => Buffer.from(address));
+    const { addresses, addressesVersion: version } = this;
+    const count = addresses.length + callers;
+    if (this.told.count !== count || this.told.version !== version) this.told = { count, addresses, version };
+    return this.told;
+  }
 
   /** The mesh itself is one of those that share out the root place of newcomers. */
   private tellMesh(): void {
-    this.options.mesh.balancers = this.options.instances() + this.open.size;
+    this.options.mesh.balancers = this.options.instances().length + this.open.size;
   }
 }

@@ -6,6 +6,7 @@ export * from './limits/balancer.ts';
 export * from './limits/control.ts';
 export * from './limits/health.ts';
 export * from './limits/http2.ts';
+export * from './limits/instances.ts';
 export * from './limits/process.ts';
 export * from './limits/proxy.ts';
 export * from './limits/queue.ts';

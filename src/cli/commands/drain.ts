@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { durationOf } from '../../grpc/duration.ts';
 import { CliError, type Io, type Register } from '../cli.ts';
 import type { Control, ControlOptions } from '../control.ts';
+import { changeEverywhere } from '../everywhere.ts';
 import { addControlOptions, durationOption, type OutputFormat, outputOption, printJson } from '../options.ts';
 import { plural } from '../render/format.ts';
 import type { ServerView } from '../server-view.ts';
@@ -42,15 +43,17 @@ export const register: Register = (program, io) => {
     .addOption(outputOption())
     .action(async (id: string, options: DrainOptions) => {
       const connection: ControlOptions = { control: options.control, timeout: CALL_TIMEOUT_MS };
-      await withControl(connection, async control => {
-        const request = { id, timeout: durationOf(options.timeout), cause: options.cause };
-        const { server } = await control.call(call => control.admin.drainServer(request, call));
-        if (options.wait !== true) {
-          printServer(io, { ...connection, output: options.output }, server, `${id} takes no new calls`);
-          return;
-        }
-        await waitUntilIdle(control, id, options, io);
-      });
+      const request = { id, timeout: durationOf(options.timeout), cause: options.cause };
+      await changeEverywhere(
+        connection,
+        io,
+        control => control.call(call => control.admin.drainServer(request, call)),
+        async ({ server }) => {
+          if (options.wait === true)
+            await withControl(connection, control => waitUntilIdle(control, id, options, io));
+          else printServer(io, { ...connection, output: options.output }, server, `${id} takes no new calls`);
+        },
+      );
     });
 };
 

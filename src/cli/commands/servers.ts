@@ -5,6 +5,7 @@ import type { ServerStatus } from '../../gen/heapmesh/v1/admin.ts';
 import { durationOf } from '../../grpc/duration.ts';
 import { CliError, Exit, type Io, type Register } from '../cli.ts';
 import type { Control, ControlOptions } from '../control.ts';
+import { changeEverywhere } from '../everywhere.ts';
 import {
   addControlOptions,
   collectPairs,
@@ -171,11 +172,13 @@ export const register: Register = (program, io) => {
         labels: options.label ?? {},
         maxConcurrency: options.maxConcurrency ?? 0,
       };
-      await withControl(options, async control => {
-        const request = { server, standby: options.standby === true };
-        const added = await control.call(call => control.admin.addServer(request, call));
-        printServer(io, options, added.server, `added ${server.id}`);
-      });
+      const request = { server, standby: options.standby === true };
+      await changeEverywhere(
+        options,
+        io,
+        control => control.call(call => control.admin.addServer(request, call)),
+        added => printServer(io, options, added.server, `added ${server.id}`),
+      );
     });
 
   sub(
@@ -187,17 +190,17 @@ export const register: Register = (program, io) => {
     .addOption(durationOption('--drain-timeout <duration>', 'drain it first, for at most this long'))
     .addHelpText('after', '\nExample:\n  heapmesh servers remove 10.0.0.7:50051 --drain-timeout 30s')
     .action(async (id: string, options: Common & { drainTimeout?: number }) => {
-      await withControl(options, async control => {
-        const drainTimeout =
-          options.drainTimeout === undefined ? undefined : durationOf(options.drainTimeout);
-        await control.call(call => control.admin.removeServer({ id, drainTimeout }, call));
-        if (options.output === 'json')
-          printJson(io, { id, removed: true, draining: drainTimeout !== undefined });
-        else
-          io.stdout.write(
-            drainTimeout === undefined ? `removed ${id}\n` : `${id} drains, and is removed then\n`,
-          );
-      });
+      const drainTimeout = options.drainTimeout === undefined ? undefined : durationOf(options.drainTimeout);
+      const draining = drainTimeout !== undefined;
+      await changeEverywhere(
+        options,
+        io,
+        control => control.call(call => control.admin.removeServer({ id, drainTimeout }, call)),
+        () => {
+          if (options.output === 'json') printJson(io, { id, removed: true, draining });
+          else io.stdout.write(draining ? `${id} drains, and is removed then\n` : `removed ${id}\n`);
+        },
+      );
     });
 
   sub(
@@ -209,25 +212,25 @@ export const register: Register = (program, io) => {
     .argument('<weight>', 'a number above 0; 0 takes the override back', readWeight)
     .addHelpText('after', '\nExamples:\n  heapmesh servers weight a 0.5\n  heapmesh servers weight a 0')
     .action(async (id: string, weight: number, options: Common) => {
-      await withControl(options, async control => {
-        const { server } = await control.call(call => control.admin.setServerWeight({ id, weight }, call));
-        printServer(
-          io,
-          options,
-          server,
-          weight === 0 ? `${id} has its own weight again` : `${id} has weight ${weight}`,
-        );
-      });
+      const done = weight === 0 ? `${id} has its own weight again` : `${id} has weight ${weight}`;
+      await changeEverywhere(
+        options,
+        io,
+        control => control.call(call => control.admin.setServerWeight({ id, weight }, call)),
+        ({ server }) => printServer(io, options, server, done),
+      );
     });
 
   sub('undrain', 'let a drained or removed server take calls again', 'Lifts a drain or a removal.')
     .argument('<id>', 'the server')
     .addHelpText('after', '\nExample:\n  heapmesh servers undrain a')
     .action(async (id: string, options: Common) => {
-      await withControl(options, async control => {
-        const { server } = await control.call(call => control.admin.undrainServer({ id }, call));
-        printServer(io, options, server, `undrained ${id}`);
-      });
+      await changeEverywhere(
+        options,
+        io,
+        control => control.call(call => control.admin.undrainServer({ id }, call)),
+        ({ server }) => printServer(io, options, server, `undrained ${id}`),
+      );
     });
 
   sub(
@@ -242,12 +245,12 @@ export const register: Register = (program, io) => {
       '\nExample:\n  heapmesh servers activate spare --cause "more traffic than expected"',
     )
     .action(async (id: string, options: Common & { cause: string }) => {
-      await withControl(options, async control => {
-        const { server } = await control.call(call =>
-          control.admin.activateServer({ id, cause: options.cause }, call),
-        );
-        printServer(io, options, server, `activated ${id}`);
-      });
+      await changeEverywhere(
+        options,
+        io,
+        control => control.call(call => control.admin.activateServer({ id, cause: options.cause }, call)),
+        ({ server }) => printServer(io, options, server, `activated ${id}`),
+      );
     });
 };
 

@@ -1,5 +1,6 @@
 /** `instance:` */
 import { z } from 'zod';
+import { INSTANCE_LIMITS } from '../../core/limits.ts';
 import * as k from '../kinds.ts';
 import { ID, ZONE } from './shared.ts';
 
@@ -17,9 +18,26 @@ export const instance = k.section('This balancer, as others know it.', {
     ),
     proxy: z.optional(
       k.address({
-        about: 'Proxy address that callers are told. The listening address where it is left out.',
-        inert: 'callers are not told of proxies in this version',
+        about: 'Proxy address that operators and tools are told. The listening address where it is left out.',
       }),
     ),
   }),
+  peers: z
+    .preprocess(
+      value => (typeof value === 'string' ? [value] : (value ?? [])),
+      z
+        .array(
+          k.address({
+            about: 'Control address of other instances; a name may stand for several.',
+            live: true,
+          }),
+        )
+        .max(INSTANCE_LIMITS.peers),
+    )
+    .register(k.keyInfo, {
+      about:
+        'Control addresses of the other instances where they share no log: a list, or a DNS name with a port. Backends report to all of them. This instance may be among them.',
+      kind: 'list',
+      live: true,
+    }),
 });

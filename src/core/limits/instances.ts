@@ -1,0 +1,16 @@
+/** Limits of what instances know of each other. */
+
+export const INSTANCE_LIMITS = {
+  /** Peers of one instance: backends report to each of them, and an SDK takes 64. */
+  peers: 64,
+  /** How often a peer is asked whether it is there, ms. */
+  pollMs: 1_000,
+  /** A peer that does not answer by then has missed a poll, ms. */
+  pollTimeoutMs: 1_000,
+  /** Polls missed in a row until a peer counts as gone: one may be a pause of its garbage collector. */
+  missedPolls: 2,
+  /** How often the names of peers are looked up anew, ms: what DNS of a cluster keeps them for. */
+  resolveMs: 5_000,
+  /** Names that a peer's name may stand for. */
+  addressesPerName: 64,
+} as const;
