@@ -10,6 +10,7 @@ import { type Access, guard } from './guard.ts';
 import { HttpError, json, problem, type Reply, send } from './reply.ts';
 import { Router } from './router.ts';
 
+export { CallRing, consoleRoutes, type HistoryPort, type Sources } from './console.ts';
 export type { Access } from './guard.ts';
 export { healthRoutes, type Readiness } from './health.ts';
 export { HttpError, json, type Reply, text } from './reply.ts';
@@ -23,6 +24,8 @@ export interface AdminRequest {
   header(name: string): string | undefined;
   /** Empty for GET. */
   readonly body: Buffer;
+  /** Who asks: IP address, and `host:port`. */
+  readonly peer: { readonly host: string; readonly address: string };
   /** Aborted once the client is gone or everything was sent. */
   readonly gone: AbortSignal;
 }
@@ -131,6 +134,12 @@ async function answer(
       return Array.isArray(value) ? value.join(', ') : value;
     },
     body,
+    peer: peerOf(request),
     gone,
   });
+}
+
+function peerOf({ socket: { remoteAddress = '', remotePort = 0 } }: IncomingMessage): AdminRequest['peer'] {
+  const host = remoteAddress.replace(/^::ffff:/, '');
+  return { host, address: host.includes(':') ? `[${host}]:${remotePort}` : `${host}:${remotePort}` };
 }

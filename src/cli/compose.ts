@@ -20,6 +20,7 @@ import { MemoryLog } from '../state/memory-log.ts';
 import type { Logger } from '../telemetry/telemetry.ts';
 import type { Running } from './running.ts';
 import { startAdminPort } from './wiring/admin.ts';
+import { wireConsole } from './wiring/console.ts';
 import { startHealth } from './wiring/health.ts';
 import { instancesPart } from './wiring/instances.ts';
 import { type Metrics, startMetrics } from './wiring/metrics.ts';
@@ -106,11 +107,10 @@ export async function compose(config: Config, options: { readonly logger: Logger
         ...health.detail(),
       },
     });
-    const admin = await startAdminPort({
-      config,
-      routes: [...healthRoutes(readiness), ...metrics.routes],
-      onError,
-    });
+    const { history } = metrics;
+    const board = wireConsole(config, { mesh, control, proxy, wall: clock.wall, history, onError });
+    const routes = [...healthRoutes(readiness), ...metrics.routes, ...board.routes];
+    const admin = await startAdminPort({ config, routes, onError });
     return {
       mesh,
       proxy: proxying,
@@ -122,6 +122,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
         claimConfigured(mesh, next);
         instances.apply(next);
         admin.apply(next);
+        board.apply(next);
       },
       close: async () => {
         // Probes are answered to the last: this instance is alive, and takes no more calls.

@@ -91,7 +91,7 @@ function announce(io: Io, config: Config, running: Running, output: OutputFormat
     `${paint('bold', 'heapmesh')} ${config.instance.id} is ready`,
     ...(proxy === undefined ? [] : [`  proxy    ${proxy}`]),
     `  control  ${control}   (heapmesh top --control ${control})`,
-    ...(admin === undefined ? [] : [`  admin    http://${admin}/readyz`]),
+    ...(admin === undefined ? [] : [`  console  http://${admin}/`]),
   ];
   io.stdout.write(`${lines.join('\n')}\n`);
 }

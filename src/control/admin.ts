@@ -33,15 +33,13 @@ import { serves, stateNumber, statusOf } from './views.ts';
 export interface AdminOptions {
   readonly mesh: Mesh;
   readonly clock: Clock;
-  readonly authorize: Authorize;
   readonly allow: AllowBackend;
 }
 
 /** A drain without a time-out ends after this, ms. */
 const DEFAULT_DRAIN_MS = 30_000;
 
-export function adminService(options: AdminOptions): Method[] {
-  const admin = new Admin(options);
+export function adminService(admin: Admin, authorize: Authorize): Method[] {
   const method = <Q, A>(
     name: string,
     q: Codec<Q>,
@@ -51,7 +49,7 @@ export function adminService(options: AdminOptions): Method[] {
     handle: (request: Q) => A | Promise<A>,
   ) =>
     unary(`/heapmesh.v1.AdminService/${name}`, q, a, (request, peer: Peer) => {
-      demand(options.authorize, peer, action, subject(request));
+      demand(authorize, peer, action, subject(request));
       return handle(request);
     });
   const read = 'admin.read';
@@ -94,7 +92,7 @@ export function adminService(options: AdminOptions): Method[] {
   ];
 }
 
-class Admin {
+export class Admin {
   private readonly options: AdminOptions;
 
   constructor(options: AdminOptions) {

@@ -4,7 +4,7 @@
  */
 import type { Mesh } from '../core/mesh.ts';
 import { formatHostPort, parseListen } from './address.ts';
-import { adminService } from './admin.ts';
+import { Admin, adminService } from './admin.ts';
 import { type Authorize, allowAll, allowBackends } from './authorize.ts';
 import { publish } from './channels.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -15,6 +15,7 @@ import { Health } from './health.ts';
 import { type InstanceDirectory, listInstances } from './instances.ts';
 import { LeaseIds } from './lease-id.ts';
 import { Lifecycle } from './lifecycle.ts';
+import { Operator } from './operator.ts';
 import { reportOutcomes } from './outcomes.ts';
 import { Picks } from './pick.ts';
 import { PickAnswers } from './pick-answer.ts';
@@ -71,6 +72,8 @@ export interface Control {
   /** `host:port` that it listens on. */
   readonly address: string;
   readonly counters: Readonly<ControlCounters>;
+  /** For operators who do not come by gRPC. */
+  readonly operator: Operator;
   /** Open connections, report streams and watches. */
   gauges(): { connections: number; reporters: number; watches: number };
   /** Takes over what can change at run time: the report interval, graces, and who may be registered. */
@@ -123,17 +126,14 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   const health = new Health(SERVICES);
   const picks = new Picks({ ...shared, answers, zone: config.instance.zone });
 
+  const operations = new Admin({ mesh, clock, allow: host => allow(host) });
   const [lookaside, loadReport, admin] = SERVICES as [string, string, string];
   const services: Service[] = [
     { name: lookaside, methods: [picks.method(), watches.method(), reportOutcomes({ ...shared, leaseIds })] },
     { name: loadReport, methods: [reporters.method()] },
     {
       name: admin,
-      methods: [
-        ...adminService({ ...shared, allow: host => allow(host) }),
-        events.method(),
-        listInstances(shared, directory),
-      ],
+      methods: [...adminService(operations, authorize), events.method(), listInstances(shared, directory)],
     },
     health.service(),
     ...reflectionServices([...SERVICES, 'grpc.health.v1.Health', ...REFLECTION_SERVICES]),
@@ -158,6 +158,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   return {
     address,
     counters,
+    operator: new Operator(operations, authorize),
     gauges: () => ({ connections: server.connections, reporters: reporters.size, watches: watches.size }),
     reconfigure(next) {
       allow = allowBackends(next.control.allowBackends);

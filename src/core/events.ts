@@ -134,6 +134,12 @@ export class EventRing {
     return found;
   }
 
+  /** The last ones, at most so many. */
+  last(count: number): readonly RegistryEvent[] {
+    const from = Math.max(0, this.#events.length - count);
+    return Array.from({ length: this.#events.length - from }, (_, i) => this.#at(from + i));
+  }
+
   #at(i: number): RegistryEvent {
     const event = this.#events[(this.#start + i) % this.#capacity];
     if (event === undefined) throw new RangeError(`event ${i} of ${this.#events.length}`);

@@ -17,11 +17,18 @@ export interface HeapView {
   readonly nodes: HeapNodeView[];
 }
 
-export function heapView(pool: Pool, now: number, zoneName: string): HeapView {
+/** @param most nodes, the first ones; all of them where it is left out */
+export function heapView(
+  pool: Pool,
+  now: number,
+  zoneName: string,
+  most = Number.POSITIVE_INFINITY,
+): HeapView {
   const zone = zoneName === '' ? (pool.bestZone() ?? pool.zones[0]) : pool.zoneNamed(zoneName);
   const nodes: HeapNodeView[] = [];
   if (zone === undefined) return { zone: zoneName, arity: 0, nodes };
-  for (let position = 0; position < zone.order.size; position++) {
+  const end = Math.min(most, zone.order.size);
+  for (let position = 0; position < end; position++) {
     const member = zone.order.itemAt(position);
     const slot = pool.slots[member] as number;
     nodes.push({

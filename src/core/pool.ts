@@ -229,8 +229,8 @@ export class Pool extends PoolMembers implements RowListener {
   }
 
   /** The heap of a zone in array order; without a zone the one whose root is the pool's. */
-  heap(now: number, zoneName = ''): HeapView {
-    return heapView(this, now, zoneName);
+  heap(now: number, zoneName = '', most?: number): HeapView {
+    return heapView(this, now, zoneName, most);
   }
 
   /** Score of a member, for people; NaN where the server is not in the pool. */

@@ -252,6 +252,11 @@ export class Registry {
     return position > this.#position ? undefined : this.#events.after(position);
   }
 
+  /** The newest events that are still held, at most so many, oldest first. */
+  lastEvents(count: number): readonly RegistryEvent[] {
+    return this.#events.last(count);
+  }
+
   /** Calls for every event, as its entry is taken in. Returns what ends it. */
   onEvent(listener: (event: RegistryEvent) => void): () => void {
     this.#eventListeners.add(listener);

@@ -2,6 +2,7 @@
 import { connect } from 'node:net';
 import { PROXY_LIMITS } from '../core/limits.ts';
 import type { Call } from './call.ts';
+import type { UpstreamConnection } from './connections.ts';
 import type { BackendGauges } from './counters.ts';
 import { Latencies } from './latencies.ts';
 import type { ProxyShared } from './shared.ts';
@@ -68,6 +69,11 @@ export class Backend {
   /** Whether connections end with their last call. */
   get isClosing(): boolean {
     return this.closing;
+  }
+
+  /** Its connections as people see them. */
+  describe(now: number): UpstreamConnection[] {
+    return this.connections.map(one => one.describe(now, this.waiting.size));
   }
 
   /** Finds the call a stream, now or as soon as there is one; tells the call where there will be none. */

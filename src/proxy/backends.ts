@@ -1,6 +1,7 @@
 /** The backends that calls are sent to, by their slots in the load table; followed as servers come and go. */
 import type { Mesh } from '../core/mesh.ts';
 import { Backend, type Reachability } from './backend.ts';
+import type { UpstreamConnection } from './connections.ts';
 import type { BackendGauges } from './counters.ts';
 import type { ProxyShared } from './shared.ts';
 
@@ -55,6 +56,12 @@ export class Backends {
   /** When octets of an answer last came from a slot's backend, ms; −Infinity: never. */
   heardAt(slot: number): number {
     return this.bySlot[slot]?.heardAt ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** Connections to all of them, as people see them. */
+  describe(now: number): UpstreamConnection[] {
+    const here = [...this.slots.values()].map(slot => this.bySlot[slot] as Backend);
+    return [...here, ...this.leaving].flatMap(backend => backend.describe(now));
   }
 
   watch(now: number): void {

@@ -11,6 +11,7 @@ import {
   ResetCause,
 } from '../http2/http2.ts';
 import type { Call } from './call.ts';
+import type { CallerConnection } from './connections.ts';
 import type { CallerEnd } from './ends.ts';
 import { Field } from './fields.ts';
 import type { ProxyShared } from './shared.ts';
@@ -61,6 +62,18 @@ export class Downstream extends Transport implements CallerEnd {
     this.leaveAt = now + age.mostMs;
     this.graceMs = age.graceMs;
     this.connection.start();
+  }
+
+  /** As people see it. */
+  describe(now: number): CallerConnection {
+    const { remoteAddress = '', remotePort = 0 } = this.socket;
+    const host = remoteAddress.replace(/^::ffff:/, '');
+    return {
+      address: host.includes(':') ? `[${host}]:${remotePort}` : `${host}:${remotePort}`,
+      ageMs: now - this.begun,
+      streams: this.connection.openStreams,
+      draining: !Number.isNaN(this.leavingSince),
+    };
   }
 
   /** Asks it to leave: no new calls after a round trip; those that are open end in peace. */

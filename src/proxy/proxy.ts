@@ -18,6 +18,7 @@ import { Backends, type ParseAddress } from './backends.ts';
 import type { Call } from './call.ts';
 import type { CallHost } from './call-host.ts';
 import { CallTable } from './call-table.ts';
+import { busiest, type ProxyConnections } from './connections.ts';
 import { type BackendGauges, ProxyCounters } from './counters.ts';
 import { Deadlines } from './deadlines.ts';
 import { Downstream, type DownstreamHost } from './downstream.ts';
@@ -38,6 +39,7 @@ import { Sockets } from './sockets.ts';
 export type { Reachability } from './backend.ts';
 export type { Call } from './call.ts';
 export { EndedBy } from './call-facts.ts';
+export type { ProxyConnections } from './connections.ts';
 export type { BackendGauges, ProxyCounters } from './counters.ts';
 export type { CallObserver } from './observer.ts';
 export type { PoolProxySettings, ProxySettings } from './settings.ts';
@@ -78,6 +80,8 @@ export interface TransparentProxy {
   configure(settings: ProxySettings): void;
   /** Tells one more of calls that begin from now on, in the order in which they were added. Returns what ends it. */
   observe(observer: CallObserver): () => void;
+  /** Connections of callers and to backends, at most so many of each: for people. */
+  connections(most: number): ProxyConnections;
   /** Calls back for each call in flight. */
   eachCall(visit: (call: Call) => void): void;
   /** When octets of an answer last came from the server in a slot, ms; −Infinity: never. */
@@ -197,6 +201,18 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
 
   configure(settings: ProxySettings): void {
     this.settings = settings;
+  }
+
+  connections(most: number): ProxyConnections {
+    const now = this.now();
+    const callers = [...this.callers].map(caller => caller.describe(now));
+    const upstreams = this.backends.describe(now);
+    return {
+      callers: busiest(callers, most),
+      callersInAll: callers.length,
+      upstreams: busiest(upstreams, most),
+      upstreamsInAll: upstreams.length,
+    };
   }
 
   observe(observer: CallObserver): () => void {

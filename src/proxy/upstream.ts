@@ -12,6 +12,7 @@ import {
 } from '../http2/http2.ts';
 import type { Backend } from './backend.ts';
 import type { Call } from './call.ts';
+import { stateOf, type UpstreamConnection } from './connections.ts';
 import type { End } from './ends.ts';
 import { Field, isOurs } from './fields.ts';
 import { Liveness } from './liveness.ts';
@@ -58,6 +59,21 @@ export class Upstream extends Transport implements End {
 
   get silent(): boolean {
     return this.liveness.silent;
+  }
+
+  /** As people see it. */
+  describe(now: number, waiting: number): UpstreamConnection {
+    const { id, address } = this.backend;
+    const { openStreams, peerMaxStreams } = this.connection;
+    return {
+      serverId: id,
+      address,
+      ageMs: now - this.begun,
+      state: stateOf(this),
+      streams: openStreams,
+      streamLimit: Number.isFinite(peerMaxStreams) ? peerMaxStreams : null,
+      waiting,
+    };
   }
 
   /** Gives a call a stream; only where `open`. */

@@ -297,6 +297,7 @@ test('the demo fits 80 columns, and says why a heap is empty', () => {
   const terms = { own: 12, others: 3.5, capacity: 194.2 };
   const view = {
     control: '127.0.0.1:4701',
+    consoleUrl: 'http://127.0.0.1:4702/',
     seconds: 3_600,
     rate: 5_000,
     arity: 4,

@@ -30,7 +30,8 @@ function configOf(servers: readonly ServerOf[], settings: Settings) {
   const listen = { listen: '127.0.0.1:0' };
   const proxy = { ...listen, ...(settings.proxy as object | undefined) };
   // YAML is a superset of JSON.
-  const text = JSON.stringify({ ...settings, proxy, control: listen, admin: listen, servers: listed });
+  const admin = { ...listen, ...(settings.admin as object | undefined) };
+  const text = JSON.stringify({ ...settings, proxy, control: listen, admin, servers: listed });
   return loadConfig(text, { file: 'test', hostname: 'lb-1' }).config;
 }
 

@@ -26,6 +26,12 @@ export const register: Register = (program, io) => {
         'control address of the balancer; a free port where it is taken',
       ).argParser(readListenAddress),
     )
+    .addOption(
+      new Option(
+        '--admin <address>',
+        'address of the console; 127.0.0.1:4702, or a free port where it is taken',
+      ).argParser(readListenAddress),
+    )
     .addOption(outputOption())
     .addHelpText(
       'after',

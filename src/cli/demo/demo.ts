@@ -19,6 +19,8 @@ const RECENT_MS = 5_000;
 const EVENTS_SHOWN = 6;
 const REDRAW_MS = 200;
 const DEFAULT_CONTROL = '127.0.0.1:4701';
+const DEFAULT_ADMIN = '127.0.0.1:4702';
+const ANY_PORT = '127.0.0.1:0';
 /** Servers of the demo: 4 slots each, 20 ms a call, one of them four times slower. */
 const SERVERS = [
   { id: 'fast-1', serviceMs: 20, standby: false },
@@ -40,6 +42,7 @@ export interface DemoFlags {
   readonly seconds?: number;
   readonly plain?: boolean;
   readonly control?: string;
+  readonly admin?: string;
   readonly join?: number;
   readonly via: 'lookaside' | 'proxy';
   readonly output: OutputFormat;
@@ -138,10 +141,10 @@ class Demo {
     return { via: 'proxy', address: addresses.proxy };
   }
 
-  /** The default port where it is free, so that other commands find the balancer without a flag. */
+  /** The default ports where they are free, so that people and other commands find the balancer without a flag. */
   private async startBalancer(): Promise<Balancer> {
-    const begin = (control: string): Promise<Balancer> => {
-      const flags = { control, admin: '127.0.0.1:0', proxy: '127.0.0.1:0' };
+    const begin = (control: string, admin: string): Promise<Balancer> => {
+      const flags = { control, admin, proxy: '127.0.0.1:0' };
       const { config } = loadConfig(POOLS, { file: 'demo', hostname: `demo-${hostname()}`, flags });
       const logger = createLogger({
         level: 'error',
@@ -151,16 +154,20 @@ class Demo {
       });
       return compose(config, { logger });
     };
-    if (this.flags.control !== undefined) {
-      return begin(this.flags.control).catch((error: unknown) => {
-        throw explainListenError(error);
-      });
+    const { control, admin } = this.flags;
+    const choices = (given: string | undefined, usual: string) =>
+      given === undefined ? [usual, ANY_PORT] : [given];
+    let reason: unknown;
+    for (const controlAt of choices(control, DEFAULT_CONTROL)) {
+      for (const adminAt of choices(admin, DEFAULT_ADMIN)) {
+        try {
+          return await begin(controlAt, adminAt);
+        } catch (error) {
+          reason = error;
+        }
+      }
     }
-    try {
-      return await begin(DEFAULT_CONTROL);
-    } catch {
-      return begin('127.0.0.1:0');
-    }
+    throw explainListenError(reason);
   }
 
   /** Half of the time by the heap, half by round robin, then the table. */
@@ -225,7 +232,8 @@ class Demo {
     });
     for (const signal of signals) process.on(signal, leave);
     const quiet = this.flags.output === 'json';
-    if (!quiet) this.io.stdout.write(`balancer at ${this.balancer?.addresses.control}; Ctrl-C ends\n`);
+    const { control, consoleUrl } = this.where();
+    if (!quiet) this.io.stdout.write(`balancer at ${control}, console at ${consoleUrl}; Ctrl-C ends\n`);
     const timer = setInterval(() => {
       if (!quiet) this.io.stdout.write(`${this.line()}\n`);
     }, 1_000);
@@ -236,6 +244,11 @@ class Demo {
         for (const signal of signals) process.off(signal, leave);
       },
     };
+  }
+
+  private where(): { control: string; consoleUrl: string } {
+    const { control = '', admin = '' } = this.balancer?.addresses ?? {};
+    return { control, consoleUrl: `http://${admin}/` };
   }
 
   private totals(): string {
@@ -271,7 +284,7 @@ class Demo {
       };
     });
     return {
-      control: this.balancer?.addresses.control ?? '',
+      ...this.where(),
       seconds: (now - this.begun) / 1000,
       rate: this.rate,
       arity: heap?.arity ?? 4,

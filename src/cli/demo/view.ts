@@ -28,6 +28,8 @@ export interface DemoNode {
 
 export interface DemoView {
   readonly control: string;
+  /** Of the console in a browser. */
+  readonly consoleUrl: string;
   readonly seconds: number;
   /** Calls a second that the callers make. */
   readonly rate: number;
@@ -60,6 +62,7 @@ export function renderDemo(view: DemoView, paint: Paint, columns: number): strin
   const { recent, total } = view;
   const lines = [
     paint('bold', head),
+    `console ${view.consoleUrl}`,
     paint('dim', 'q quit   a activate the standby   k kill a server   r start it again   + - rate'),
     '',
     `${paint('bold', 'Heap of echo.v1.EchoService')}  root = next call, score = expected wait`,

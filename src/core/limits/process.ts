@@ -28,4 +28,29 @@ export const ADMIN_LIMITS = {
   bodyBytes: 64 * 1024,
   /** Names in `admin.allowedHosts`. */
   allowedHosts: 64,
+
+  /** Event streams at once: a console has one, and none while nobody looks at it. */
+  streams: 32,
+  /** Time between two messages of a stream, ms. */
+  streamMs: 1_000,
+  /** Characters of one message of a stream, about; what does not fit has its turn in a later one. */
+  messageChars: 48 * 1024,
+  /** Rows that are read in one turn of the event loop: below 2 ms. */
+  rowsPerTurn: 500,
+  /** Nodes of a heap that are told of: four levels below the root, more than a screen can show. */
+  heapNodes: 341,
+  /** Servers, and pools, that left and that a slow stream can be told of; one that lags behind that begins anew. */
+  departed: 4_096,
+  /** Pools that are listed. */
+  pools: 512,
+  /** Events in one message of a stream, and at its start. */
+  events: 200,
+  /** Failed and slow calls that are kept, each kind. */
+  calls: 200,
+  /** Of them, noted a second, each kind: more could not be read. */
+  callsPerSecond: 10,
+  /** No call that took less is slow, ms. */
+  slowMs: 50,
+  /** Connections of each kind, and open calls, that are listed. */
+  listed: 200,
 } as const;

@@ -1,0 +1,122 @@
+/**
+ * Texts by row, and who has been told which: what a slow reader has missed is not kept for it, since the
+ * newest text of a row stands for all before.
+ */
+
+export class Column {
+  /** Rows that were ever given out. */
+  size = 0;
+  private readonly texts: string[] = [];
+  private readonly versions: number[] = [];
+  private version = 0;
+
+  /** No version where the text is the same. */
+  set(row: number, text: string): void {
+    if (row < this.size && this.texts[row] === text) return;
+    while (this.size <= row) {
+      this.texts[this.size] = '';
+      this.versions[this.size++] = 0;
+    }
+    this.texts[row] = text;
+    this.versions[row] = ++this.version;
+  }
+
+  /** A row that has no text has nothing to tell. */
+  clear(row: number): void {
+    if (row >= this.size) return;
+    this.texts[row] = '';
+    this.versions[row] = 0;
+  }
+
+  textAt(row: number): string {
+    return this.texts[row] ?? '';
+  }
+
+  versionAt(row: number): number {
+    return this.versions[row] ?? 0;
+  }
+}
+
+/** What one reader has been told of a column. */
+export class Told {
+  private readonly column: Column;
+  private readonly versions: number[] = [];
+  /** Where the next turn begins, so that all rows have theirs where not all fit into one message. */
+  private from = 0;
+  /** Whether the last turn left rows out that have a text and were never told. */
+  unheard = false;
+
+  constructor(column: Column) {
+    this.column = column;
+  }
+
+  /** True where the reader knows of the row as it is, or as it was. */
+  has(row: number): boolean {
+    return (this.versions[row] ?? 0) > 0;
+  }
+
+  forget(row: number): void {
+    this.versions[row] = 0;
+  }
+
+  forgetAll(): void {
+    this.versions.length = 0;
+  }
+
+  /** The texts of rows that the reader does not know as they are, until they have `most` characters. */
+  take(most: number, wanted?: (row: number) => boolean): string[] {
+    const { column, versions } = this;
+    const { size } = column;
+    const texts: string[] = [];
+    let length = 0;
+    this.unheard = false;
+    const start = size === 0 ? 0 : this.from % size;
+    let next = start;
+    for (let i = 0; i < size; i++) {
+      const row = (start + i) % size;
+      const version = column.versionAt(row);
+      const known = versions[row] ?? 0;
+      if (version === 0 || known === version || wanted?.(row) === false) continue;
+      if (length >= most) {
+        if (known === 0) this.unheard = true;
+        continue;
+      }
+      const text = column.textAt(row);
+      texts.push(text);
+      length += text.length + 1;
+      versions[row] = version;
+      next = row + 1;
+    }
+    this.from = next;
+    return texts;
+  }
+}
+
+/** What is there no more, in order: the last ones of it. */
+export class Departed<T> {
+  private readonly held: number;
+  private last: T[] = [];
+  private before = 0;
+
+  /** @param held at least so many are known */
+  constructor(held: number) {
+    this.held = held;
+  }
+
+  /** How many there were ever. */
+  get count(): number {
+    return this.before + this.last.length;
+  }
+
+  add(one: T): void {
+    this.last.push(one);
+    if (this.last.length <= 2 * this.held) return;
+    this.before += this.last.length - this.held;
+    this.last = this.last.slice(-this.held);
+  }
+
+  /** Those since there were `count`; undefined where some of them are no longer known. */
+  since(count: number): readonly T[] | undefined {
+    return count < this.before ? undefined : this.last.slice(count - this.before);
+  }
+}

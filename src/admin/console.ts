@@ -1,0 +1,35 @@
+/** The console: its page, what it reads, and what it can do. */
+import type { Route } from './admin.ts';
+import { actionRoutes, type Operator } from './api/actions.ts';
+import { Feed } from './api/feed.ts';
+import { readRoutes } from './api/reads.ts';
+import type { Sources } from './api/sources.ts';
+import { openConsole } from './assets.ts';
+
+export type { Operator } from './api/actions.ts';
+export { CallRing } from './api/call-ring.ts';
+export type { CallsPort, Gauges, HistoryPort, Sources } from './api/sources.ts';
+
+export function consoleRoutes(
+  sources: Sources,
+  operator: Operator,
+  onError: (error: unknown) => void,
+): readonly Route[] {
+  const { build, routes } = openConsole();
+  const feed = new Feed(sources, build, onError);
+  return [
+    ...routes,
+    ...readRoutes(sources),
+    ...actionRoutes(operator),
+    {
+      method: 'GET',
+      path: '/api/stream',
+      handle: ({ query, gone }) => ({
+        type: 'text/event-stream',
+        body: feed.open({ service: query.get('service') ?? '', zone: query.get('zone') ?? '' }, gone),
+        // A proxy in front shall not wait until there is more.
+        headers: { 'x-accel-buffering': 'no' },
+      }),
+    },
+  ];
+}
