@@ -49,6 +49,12 @@ export const SUITES: readonly Suite[] = [
     folders: ['test/examples'],
     built: true,
   },
+  {
+    name: 'tracing',
+    what: 'traces, read back from a real Jaeger',
+    folders: ['test/tracing'],
+    needs: ['jaeger'],
+  },
   { name: 'shells', what: 'completion in zsh', folders: ['test/shells'], needs: ['zsh'] },
   {
     name: 'interop',

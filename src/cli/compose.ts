@@ -17,23 +17,32 @@ import {
 } from '../proxy/proxy.ts';
 import { LogLink } from '../state/follow.ts';
 import { MemoryLog } from '../state/memory-log.ts';
-import type { Logger } from '../telemetry/telemetry.ts';
+import type { Logger, Tracing } from '../telemetry/telemetry.ts';
 import type { Running } from './running.ts';
 import { startAdminPort } from './wiring/admin.ts';
 import { wireConsole } from './wiring/console.ts';
 import { startHealth } from './wiring/health.ts';
 import { instancesPart } from './wiring/instances.ts';
 import { type Metrics, startMetrics } from './wiring/metrics.ts';
+import { wireTracing } from './wiring/tracing.ts';
 
 /** A running balancer, its core within reach of the process that embeds it. */
 export interface Balancer extends Running {
   readonly mesh: Mesh;
   readonly proxy: TransparentProxy;
+  /** Undefined where nothing is traced. */
+  readonly tracing: Tracing | undefined;
   readonly addresses: { readonly proxy: string; readonly control: string; readonly admin: string };
 }
 
+export interface ComposeOptions {
+  readonly logger: Logger;
+  /** Variables of OpenTelemetry are read from here. Default: those of the process. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
 /** Starts a balancer; rejects, with nothing left behind, where an address cannot be had. */
-export async function compose(config: Config, options: { readonly logger: Logger }): Promise<Balancer> {
+export async function compose(config: Config, options: ComposeOptions): Promise<Balancer> {
   const { logger } = options;
   const clock = systemClock;
   const onError = (error: unknown): void =>
@@ -56,6 +65,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
 
   claimConfigured(mesh, config);
   const instances = instancesPart(config, { clock, logger });
+  const traces = await wireTracing({ config, mesh, logger, env: options.env ?? process.env });
   const ticker = setInterval(() => mesh.tick(clock.now()), MESH_LIMITS.tickMs);
   const health = startHealth({ mesh, clock, logger });
   let closing = false;
@@ -68,6 +78,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
     await metrics?.close();
     health.stop();
     instances.close();
+    await traces.close();
     clearInterval(ticker);
     link.stop();
     await log.close();
@@ -98,6 +109,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
     health.listenTo(slot => proxying.heardAt(slot));
     metrics = startMetrics({ mesh, proxy, control, wall: clock.wall, onError });
     instances.start({ control: control.address, proxy: proxy.address }, () => running.instancesChanged());
+    traces.attach(proxy);
     const readiness = () => ({
       ready: !closing,
       detail: {
@@ -114,6 +126,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
     return {
       mesh,
       proxy: proxying,
+      tracing: traces.tracing,
       addresses: { proxy: proxy.address, control: control.address, admin: admin.address },
       apply: async next => {
         mesh.configurePools(poolSettings(next));
@@ -123,6 +136,7 @@ export async function compose(config: Config, options: { readonly logger: Logger
         instances.apply(next);
         admin.apply(next);
         board.apply(next);
+        traces.apply(next);
       },
       close: async () => {
         // Probes are answered to the last: this instance is alive, and takes no more calls.

@@ -68,7 +68,16 @@ export interface Config {
   };
   readonly state: { readonly log: 'memory' };
   readonly telemetry: {
-    readonly traces: { readonly endpoint?: string | undefined; readonly sampleRatio: number };
+    /** Undefined: the variables of OpenTelemetry say it, or a default. */
+    readonly traces: {
+      readonly endpoint?: string | undefined;
+      readonly protocol?: 'grpc' | 'http/protobuf' | undefined;
+      readonly sampleRatio?: number | undefined;
+      readonly parentBased?: boolean | undefined;
+      readonly alwaysErrors: boolean;
+      readonly alwaysSlowerThanMs?: number | undefined;
+      readonly streamSegmentMs: number;
+    };
     readonly logs: { readonly level: LogLevel };
   };
 }
@@ -200,7 +209,7 @@ function resolve(parsed: Parsed, options: LoadOptions): Config {
       provider: scaling.provider,
     },
     state: { log: parsed.state.log },
-    telemetry: parsed.telemetry,
+    telemetry: { traces: tracesOf(parsed.telemetry.traces), logs: parsed.telemetry.logs },
   };
 }
 
@@ -208,6 +217,15 @@ function resolveAdmin({ tls: _, ...admin }: Parsed['admin']): Config['admin'] {
   const address = parseAddress(admin.listen, { anyPort: true });
   const loopback = typeof address === 'object' && isLoopback(address.host);
   return { ...admin, allowWrites: admin.allowWrites ?? loopback };
+}
+
+function tracesOf(traces: Parsed['telemetry']['traces']): Config['telemetry']['traces'] {
+  const { alwaysSlowerThan, streamSegment, ...rest } = traces;
+  return {
+    ...rest,
+    ...(alwaysSlowerThan === undefined ? {} : { alwaysSlowerThanMs: alwaysSlowerThan }),
+    streamSegmentMs: streamSegment,
+  };
 }
 
 export type { Problem, Source };

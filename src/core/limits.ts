@@ -13,3 +13,4 @@ export * from './limits/queue.ts';
 export * from './limits/sdk.ts';
 export * from './limits/state.ts';
 export * from './limits/telemetry.ts';
+export * from './limits/tracing.ts';

@@ -244,6 +244,11 @@ export class Pool extends PoolMembers implements RowListener {
     return this.scores.key(member, this.loads.own(this.slots[member] as number));
   }
 
+  /** The key that a member had before its last call was picked. */
+  keyBefore(member: number): number {
+    return this.scores.key(member, Math.max(0, this.loads.own(this.slots[member] as number) - 1));
+  }
+
   /** Calls in flight on a member: own ones and the estimate of the others'. */
   inFlight(member: number): number {
     return this.loads.own(this.slots[member] as number) + Math.max(0, this.scores.othersOf(member));

@@ -27,8 +27,8 @@ export class Backend {
   /** Time until the answer to a call begins. */
   readonly latencies = new Latencies();
 
-  private readonly host: string;
-  private readonly port: number;
+  readonly host: string;
+  readonly port: number;
   private readonly shared: ProxyShared;
   private readonly reachability: Reachability;
   private readonly connections: Upstream[] = [];

@@ -45,6 +45,7 @@ export class Downstream extends Transport implements CallerEnd {
   private readonly graceMs: number;
   private lastUsed: number;
   private leavingSince = Number.NaN;
+  private known: CallerEnd['peer'] | undefined;
   private endCallsAt = Number.POSITIVE_INFINITY;
 
   constructor(
@@ -186,6 +187,14 @@ export class Downstream extends Transport implements CallerEnd {
   }
 
   // End of a call
+
+  get peer(): { readonly host: string; readonly port: number } {
+    this.known ??= {
+      host: this.socket.remoteAddress?.replace(/^::ffff:(?=.*\.)/, '') ?? '',
+      port: this.socket.remotePort ?? 0,
+    };
+    return this.known;
+  }
 
   sendHead(stream: number, _call: Call, list: HeaderList, endStream: boolean): void {
     if (endStream) this.sendTrailers(stream, list);

@@ -20,6 +20,8 @@ export interface End {
 
 /** The end that answers a caller: it can also be told to make up the end of a call itself. */
 export interface CallerEnd extends End {
+  /** IP address and port of the caller; empty and 0 where it is gone. */
+  readonly peer: { readonly host: string; readonly port: number };
   /** Ends the call with a status of ours: trailers, or all in one where no head was sent. */
   finish(stream: number, status: Status, message: string, headSent: boolean): void;
 }

@@ -19,6 +19,9 @@ export const Field = {
   TRACESTATE: FIRST + 9,
 } as const;
 
+/** For who observes calls. */
+export const { TRACEPARENT, TRACESTATE } = Field;
+
 const NAMES: ReadonlyMap<string, number> = new Map([
   ['grpc-status', Field.GRPC_STATUS],
   ['grpc-message', Field.GRPC_MESSAGE],

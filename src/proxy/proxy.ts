@@ -41,6 +41,7 @@ export type { Call } from './call.ts';
 export { EndedBy } from './call-facts.ts';
 export type { ProxyConnections } from './connections.ts';
 export type { BackendGauges, ProxyCounters } from './counters.ts';
+export { TRACEPARENT, TRACESTATE } from './fields.ts';
 export type { CallObserver } from './observer.ts';
 export type { PoolProxySettings, ProxySettings } from './settings.ts';
 

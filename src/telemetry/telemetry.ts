@@ -14,3 +14,4 @@ export interface Logger {
 }
 
 export { createLogger, type LoggerOptions } from './logging.ts';
+export { startTracing, type Tracing } from './tracing/tracing.ts';

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConfigError, type Flags, loadConfig } from '../../src/config/config.ts';
 import { renderProblem } from '../../src/config/problem.ts';
+import { inertKeys } from '../../src/config/reference.ts';
 import { CONTROL } from '../../src/core/limits.ts';
 
 const load = (text: string, flags: Flags = {}) =>
@@ -248,10 +249,13 @@ test('flags go before the file, and their mistakes name the flag', () => {
 });
 
 test('what has no effect yet is told', () => {
-  const { warnings } = load('telemetry: { traces: { endpoint: http://127.0.0.1:4317 } }');
-  assert.equal(warnings.length, 1);
-  assert.match(
-    renderProblem(warnings[0] ?? assert.fail()),
-    /^mesh\.yaml:1:34: telemetry\.traces\.endpoint has no effect: /,
-  );
+  const values: Record<string, string> = { 'scaling.threshold': '0.5', 'health.timeout': '500ms' };
+  const inert = inertKeys().map(({ path }) => path.join('.'));
+  for (const [key, value] of Object.entries(values)) {
+    const [section, name] = key.split('.');
+    const { warnings } = load(`${section}: { ${name}: ${value} }`);
+    const told = warnings.map(warning => renderProblem(warning).split(' has no effect: ')[0]);
+    const at = key.length + 6;
+    assert.deepEqual(told, inert.includes(key) ? [`mesh.yaml:1:${at}: ${key}`] : []);
+  }
 });
