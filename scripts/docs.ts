@@ -1,6 +1,6 @@
 /**
  * Writes what follows from the sources: `docs/reference/config.md` from the schema, `docs/reference/cli.md`
- * from the tree of commands, the picture of the flows. With `--check` nothing is written; exit code 1 where
+ * from the tree of commands, `docs/guides/metrics.md` from the catalogue of metrics, the picture of the flows. With `--check` nothing is written; exit code 1 where
  * one of them is not up to date.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -8,11 +8,13 @@ import { dirname, join } from 'node:path';
 import { renderCli } from './docs/cli.ts';
 import { renderConfig } from './docs/config.ts';
 import { renderFlows } from './docs/flows.ts';
+import { renderMetrics } from './docs/metrics.ts';
 import { ROOT } from './lib/project.ts';
 
 const PAGES: Readonly<Record<string, () => string>> = {
   'docs/reference/config.md': renderConfig,
   'docs/reference/cli.md': renderCli,
+  'docs/guides/metrics.md': renderMetrics,
   'docs/images/flows.svg': renderFlows,
 };
 

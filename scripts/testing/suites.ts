@@ -63,6 +63,12 @@ export const SUITES: readonly Suite[] = [
     needs: ['grpc-interop-server', 'grpcurl'],
   },
   {
+    name: 'metrics',
+    what: 'what a real Prometheus makes of metrics, rules and dashboards',
+    folders: ['test/metrics'],
+    needs: ['prometheus', 'promtool'],
+  },
+  {
     name: 'conformance',
     what: 'the proxy by cases that know no proxy: h2spec, gRPC interop, attacks, chaos, take-overs',
     folders: ['test/conformance'],

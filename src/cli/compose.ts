@@ -32,6 +32,7 @@ export interface Balancer extends Running {
   readonly proxy: TransparentProxy;
   /** Undefined where nothing is traced. */
   readonly tracing: Tracing | undefined;
+  readonly metrics: Metrics;
   readonly addresses: { readonly proxy: string; readonly control: string; readonly admin: string };
 }
 
@@ -107,7 +108,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     });
     const proxying = proxy;
     health.listenTo(slot => proxying.heardAt(slot));
-    metrics = startMetrics({ mesh, proxy, control, wall: clock.wall, onError });
+    metrics = startMetrics({ instance: config.instance.id, mesh, proxy, control, wall: clock.wall, onError });
     instances.start({ control: control.address, proxy: proxy.address }, () => running.instancesChanged());
     traces.attach(proxy);
     const readiness = () => ({
@@ -127,6 +128,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       mesh,
       proxy: proxying,
       tracing: traces.tracing,
+      metrics,
       addresses: { proxy: proxy.address, control: control.address, admin: admin.address },
       apply: async next => {
         mesh.configurePools(poolSettings(next));

@@ -43,6 +43,8 @@ export class LeaseTable {
   late = 0;
   /** Leases that ended by time. */
   expired = 0;
+  /** Those of them that gave way before their time, because as many were open as there may be. */
+  forced = 0;
 
   /** Eight cells a row, and two times: what the end of a call reads lies together. */
   private cells = new Int32Array(0);
@@ -194,6 +196,7 @@ export class LeaseTable {
       return;
     }
     this.expired++;
+    if (expires > now) this.forced++;
     this.finish(this.handleOf(row), row, now, Outcome.NEUTRAL, -1);
   }
 

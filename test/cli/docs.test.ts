@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { renderCli } from '../../scripts/docs/cli.ts';
 import { CONFIG_EXAMPLE, renderConfig } from '../../scripts/docs/config.ts';
 import { renderFlows } from '../../scripts/docs/flows.ts';
+import { renderMetrics } from '../../scripts/docs/metrics.ts';
 import { ROOT } from '../../scripts/lib/project.ts';
 import { loadConfig } from '../../src/config/config.ts';
 
@@ -17,6 +18,10 @@ test('the reference of the configuration follows from the schema', () => {
 
 test('the reference of the command line follows from the commands', () => {
   assert.equal(read('docs/reference/cli.md'), renderCli(), `docs/reference/cli.md ${STALE}`);
+});
+
+test('the guide to metrics follows from their catalogue', () => {
+  assert.equal(read('docs/guides/metrics.md'), renderMetrics(), `docs/guides/metrics.md ${STALE}`);
 });
 
 test('the picture of the flows follows from its list of boxes and arrows', () => {

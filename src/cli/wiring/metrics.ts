@@ -7,16 +7,30 @@ import { Sampler } from '../../telemetry/history/sampler.ts';
 import { History, type HistoryReader } from '../../telemetry/history.ts';
 import { Attempts } from '../../telemetry/metrics/attempts.ts';
 import { CallCounter } from '../../telemetry/metrics/call-counter.ts';
+import { Registry } from '../../telemetry/metrics/registry.ts';
+import { tellBackends, tellPools } from '../../telemetry/metrics/sources/balancing.ts';
+import { tellCalls } from '../../telemetry/metrics/sources/calls.ts';
+import { tellControl, tellRegistry } from '../../telemetry/metrics/sources/control.ts';
+import { tellInstance } from '../../telemetry/metrics/sources/instance.ts';
+import { tellProxy } from '../../telemetry/metrics/sources/proxy.ts';
 import { historyRoute } from '../../telemetry/routes/history.ts';
+import { metricsRoute } from '../../telemetry/routes/metrics.ts';
 import { Runtime } from '../../telemetry/runtime.ts';
+import { packageVersion } from '../commands/version.ts';
 
 export interface Metrics {
   readonly history: HistoryReader;
+  /** Other parts add what they count. */
+  readonly registry: Registry;
+  /** Counts calls; told of traces by who makes them. */
+  readonly calls: CallCounter;
   readonly routes: readonly Route[];
   close(): Promise<void>;
 }
 
 export interface Measured {
+  /** Its id. */
+  readonly instance: string;
   readonly mesh: Mesh;
   readonly proxy: TransparentProxy;
   readonly control: Control;
@@ -26,18 +40,29 @@ export interface Measured {
 }
 
 export function startMetrics(measured: Measured): Metrics {
-  const { mesh, proxy, control, wall, onError } = measured;
-  const calls = new CallCounter(new Attempts(mesh));
+  const { instance, mesh, proxy, control, wall, onError } = measured;
+  const calls = new CallCounter(new Attempts(mesh), wall);
   const unobserve = proxy.observe(calls);
   const runtime = new Runtime();
   const history = new History();
   const sampler = new Sampler(history, { mesh, proxy, control, calls, runtime, wall }, onError);
+  const registry = new Registry();
+  tellCalls(registry, calls, proxy);
+  tellProxy(registry, proxy, mesh.leases);
+  tellPools(registry, mesh, history);
+  tellBackends(registry, mesh, proxy);
+  tellControl(registry, control, mesh);
+  const unfollow = tellRegistry(registry, mesh);
+  tellInstance(registry, { id: instance, version: packageVersion() }, { runtime, mesh, calls, wall });
   sampler.start();
   return {
     history,
-    routes: [historyRoute(history)],
+    registry,
+    calls,
+    routes: [metricsRoute(registry), historyRoute(history)],
     close: async () => {
       unobserve();
+      unfollow();
       await sampler.stop();
       runtime.stop();
     },

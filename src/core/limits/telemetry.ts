@@ -22,6 +22,8 @@ export const METRIC_LIMITS = {
   methods: 256,
   /** Pairs of a pool and a backend that have attempts: each takes 1.5 KiB here and 30 lines of a scrape. */
   attempts: 4_096,
+  /** Backends that are told of: 17 lines of a scrape each. */
+  backends: 2_048,
   /** Pools. */
   pools: 256,
   /** How long a pair is told of after its backend has left, ms: what happened last is to be scraped too. */

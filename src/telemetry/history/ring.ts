@@ -28,6 +28,11 @@ export class Timeline {
     return this.steps % NEAR;
   }
 
+  /** The place of the last step's points. */
+  get last(): number {
+    return (this.steps + NEAR - 1) % NEAR;
+  }
+
   /** The place in the far past that the next step completes; −1 where it completes none. */
   get farAt(): number {
     return (this.steps + 1) % folded === 0 ? ((this.steps + 1) / folded - 1) % FAR : -1;
@@ -97,6 +102,13 @@ export class Ring<Name extends string> {
 
   drop(key: string): void {
     this.rows.delete(key);
+  }
+
+  /** The last point of a series; NaN where there is none. */
+  last(key: string, name: Name): number {
+    const row = this.rows.get(key);
+    if (row === undefined) return Number.NaN;
+    return row[this.names.indexOf(name) * (NEAR + FAR) + this.timeline.last] as number;
   }
 
   /** Undefined where the key has no history. */

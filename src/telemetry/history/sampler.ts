@@ -217,6 +217,7 @@ export class Sampler {
     let utilization = 0;
     let utilizationMax = Number.NaN;
     let stale = 0;
+    let reportLag = 0;
     let inFlight = 0;
     let queue = 0;
     let scoreLow = Number.POSITIVE_INFINITY;
@@ -243,6 +244,7 @@ export class Sampler {
       const age = this.at - (loads.reportTime[slot] as number);
       if (!(age < Number.POSITIVE_INFINITY)) continue;
       const interval = loads.intervalMs[slot] as number;
+      if (interval > 0) reportLag = Math.max(reportLag, age - interval);
       if (interval > 0 && age > SCORE.staleIntervals * interval) stale++;
       const told = loads.utilization[slot] as number;
       if (!(told > 0)) continue;
@@ -258,6 +260,7 @@ export class Sampler {
       utilizationMax,
       heap: zones,
       stale,
+      reportLag,
       scoreLow: counted > 0 ? scoreLow : Number.NaN,
       scoreHigh: counted > 0 ? scoreHigh : Number.NaN,
       spread: loadSum > 0 ? (loadMax * counted) / loadSum : Number.NaN,

@@ -49,6 +49,7 @@ export const POOL_SERIES = {
   eligible: mean('count', 'backends that may be picked by their state'),
   heap: mean('count', 'backends that stand in the heap'),
   stale: max('count', 'eligible backends that report and are late with it'),
+  reportLag: max('ms', 'by how much the load report that is overdue most is late'),
   scoreLow: mean('s', 'least score in the heap: that of its root'),
   scoreHigh: mean('s', 'highest score in the heap'),
   spread: mean('ratio', 'calls in flight of the busiest eligible backend over the mean, by capacity'),

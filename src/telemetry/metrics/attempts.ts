@@ -56,6 +56,7 @@ export class Attempts {
   private readonly byService = new Map<string, PoolRow>();
   private readonly byKey = new Map<string, Pair>();
   private readonly restOfPools: PoolRow;
+  private restInUse = false;
 
   constructor(mesh: Mesh) {
     this.mesh = mesh;
@@ -66,12 +67,12 @@ export class Attempts {
     return this.byKey.values();
   }
 
-  get pairCount(): number {
-    return this.byKey.size;
+  get isFull(): boolean {
+    return this.byKey.size >= METRIC_LIMITS.attempts;
   }
 
   pools(): readonly PoolRow[] {
-    return [...this.byService.values(), this.restOfPools];
+    return this.restInUse ? [...this.byService.values(), this.restOfPools] : [...this.byService.values()];
   }
 
   /** What is kept for a pool. */
@@ -109,7 +110,10 @@ export class Attempts {
   private meet(pool: Pool): PoolRow {
     let row = this.byService.get(pool.service);
     if (row === undefined) {
-      if (this.byService.size >= METRIC_LIMITS.pools) return this.restOfPools;
+      if (this.byService.size >= METRIC_LIMITS.pools) {
+        this.restInUse = true;
+        return this.restOfPools;
+      }
       row = new PoolRow(pool.service, this.poolRows.take());
       this.byService.set(pool.service, row);
     }

@@ -3,6 +3,7 @@ import type { Pool } from '../../core/pool.ts';
 import type { Status } from '../../grpc/status.ts';
 import { type Call, type CallObserver, EndedBy, type TransparentProxy } from '../../proxy/proxy.ts';
 import type { Attempts } from './attempts.ts';
+import { Exemplars } from './exemplars.ts';
 import { Latencies } from './latency.ts';
 import { Methods } from './methods.ts';
 
@@ -17,13 +18,17 @@ export class CallCounter implements CallObserver {
   readonly waits = new Latencies();
   /** Of calls of no pool: nobody serves what they ask for, or this process answers them itself. */
   without = 0;
+  private readonly wall: () => number;
   private cells = new Int32Array(0);
 
-  /** Hears of calls that are traced: which row of durations they count in. */
-  traced: ((call: Call, row: number, seconds: number) => void) | undefined;
+  /** Gives the trace of a call that ends, where it is traced; keeps it beside the bucket that the call counts in. */
+  traceOf: ((call: Call) => string | undefined) | undefined;
+  readonly exemplars = new Exemplars();
 
-  constructor(attempts: Attempts) {
+  /** @param wall wall clock, ms since 1970 */
+  constructor(attempts: Attempts, wall: () => number) {
     this.attempts = attempts;
+    this.wall = wall;
 
     this.waits.grow(1);
   }
@@ -86,7 +91,9 @@ export class CallCounter implements CallObserver {
     const attempt = this.cells[(call.index << 1) + ATTEMPT] as number;
     if (attempt >= 0) addTraffic(this.attempts.rows, attempt, call);
     const duration = this.methods.ended(call.path, status, ms, served);
-    if (this.traced !== undefined) this.traced(call, duration, ms / 1000);
+    const trace = this.traceOf?.(call);
+    if (trace !== undefined)
+      this.exemplars.add(duration, { traceId: trace, seconds: ms / 1000, wall: this.wall() });
   }
 
   /**

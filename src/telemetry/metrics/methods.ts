@@ -38,7 +38,11 @@ export class Methods {
     this.add(OTHER, OTHER);
   }
 
-  /** @param served whether a backend has answered it */
+  get isFull(): boolean {
+    return this.rows.length > METRIC_LIMITS.methods;
+  }
+
+  /** @param served whether a backend has answered it @returns the row of `durations` that it counts in */
   ended(path: string, code: number, ms: number, served: boolean): number {
     const row = this.byPath.get(path) ?? this.meet(path, code, served);
     const at = row * CODES + (code >= 0 && code < CODES ? code : 2);
@@ -51,7 +55,7 @@ export class Methods {
   }
 
   private meet(path: string, code: number, served: boolean): number {
-    if (!served || code === Status.UNIMPLEMENTED || this.rows.length > METRIC_LIMITS.methods) return 0;
+    if (!served || code === Status.UNIMPLEMENTED || this.isFull) return 0;
     const slash = path.indexOf('/', 1);
     const row =
       slash < 0 ? this.add(path.slice(1), '') : this.add(path.slice(1, slash), path.slice(slash + 1));

@@ -1,0 +1,27 @@
+/** `GET /metrics`: Prometheus text, or OpenMetrics where the collector asks for it. */
+import { HttpError, type Reply, type Route } from '../../admin/admin.ts';
+import { CONTENT_TYPES, type Format } from '../metrics/lines.ts';
+import type { Registry } from '../metrics/registry.ts';
+
+export function metricsRoute(registry: Registry): Route {
+  return {
+    method: 'GET',
+    path: '/metrics',
+    // A collector comes by whatever name its discovery has; there is nothing that a page of another site could read.
+    anyHost: true,
+    handle: async ({ header }): Promise<Reply> => {
+      const format = formatFor(header('accept') ?? '');
+      const parts = registry.render(format);
+      if (parts === undefined) throw new HttpError(503, 'too many scrapes at once', { 'retry-after': '1' });
+      return { type: CONTENT_TYPES[format], body: oneByOne(await parts) };
+    },
+  };
+}
+
+function formatFor(accept: string): Format {
+  return accept.includes('application/openmetrics-text') ? 'openmetrics' : 'prometheus';
+}
+
+async function* oneByOne(parts: readonly string[]): AsyncGenerator<string> {
+  yield* parts;
+}
