@@ -10,6 +10,7 @@ import { MESH_LIMITS, PROCESS_LIMITS } from '../core/limits.ts';
 import { Mesh, type PoolSettings } from '../core/mesh.ts';
 import { Status } from '../grpc/status.ts';
 import {
+  type Call,
   type PoolProxySettings,
   type ProxySettings,
   startProxy,
@@ -110,7 +111,6 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     health.listenTo(slot => proxying.heardAt(slot));
     metrics = startMetrics({ instance: config.instance.id, mesh, proxy, control, wall: clock.wall, onError });
     instances.start({ control: control.address, proxy: proxy.address }, () => running.instancesChanged());
-    traces.attach(proxy);
     const readiness = () => ({
       ready: !closing,
       detail: {
@@ -121,7 +121,19 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       },
     });
     const { history } = metrics;
-    const board = wireConsole(config, { mesh, control, proxy, wall: clock.wall, history, onError });
+    const traceIdOf = (call: Call): string => traces.tracing?.traceOf(call) ?? '';
+    const board = wireConsole(config, {
+      mesh,
+      control,
+      proxy,
+      wall: clock.wall,
+      history,
+      traceIdOf,
+      onError,
+    });
+    metrics.calls.traceOf = traceIdOf;
+    // Last: the others ask it of calls that end, and it has forgotten them then.
+    traces.attach(proxy);
     const routes = [...healthRoutes(readiness), ...metrics.routes, ...board.routes];
     const admin = await startAdminPort({ config, routes, onError });
     return {

@@ -21,8 +21,8 @@ export class CallCounter implements CallObserver {
   private readonly wall: () => number;
   private cells = new Int32Array(0);
 
-  /** Gives the trace of a call that ends, where it is traced; keeps it beside the bucket that the call counts in. */
-  traceOf: ((call: Call) => string | undefined) | undefined;
+  /** Gives the trace of a call that ends, empty where it is not traced: an example of the bucket that it counts in. */
+  traceOf: ((call: Call) => string) | undefined;
   readonly exemplars = new Exemplars();
 
   /** @param wall wall clock, ms since 1970 */
@@ -91,9 +91,8 @@ export class CallCounter implements CallObserver {
     const attempt = this.cells[(call.index << 1) + ATTEMPT] as number;
     if (attempt >= 0) addTraffic(this.attempts.rows, attempt, call);
     const duration = this.methods.ended(call.path, status, ms, served);
-    const trace = this.traceOf?.(call);
-    if (trace !== undefined)
-      this.exemplars.add(duration, { traceId: trace, seconds: ms / 1000, wall: this.wall() });
+    const trace = this.traceOf === undefined ? '' : this.traceOf(call);
+    if (trace !== '') this.exemplars.add(duration, { traceId: trace, seconds: ms / 1000, wall: this.wall() });
   }
 
   /**

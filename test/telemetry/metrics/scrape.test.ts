@@ -123,6 +123,22 @@ test('a collector that asks for OpenMetrics gets it', async t => {
   assert.equal(open.value('heapmesh_calls_total'), 1);
 });
 
+test('the bucket of a traced call carries its trace, for collectors that can take it', async t => {
+  const upstream = await upstreamFor(t);
+  // Nobody listens there: spans are dropped, and the trace has its number all the same.
+  const traces = { endpoint: 'http://127.0.0.1:9', sampleRatio: 1 };
+  const rig = await startRig(t, [upstream.address], { telemetry: { traces } });
+  const trace = '0af7651916cd43dd8448eb211c80319c';
+  const caller = await rig.caller();
+  await caller.call(request(undefined, [['traceparent', `00-${trace}-b7ad6b7169203331-01`]]));
+  await caller.call();
+  const seen = await scrape(rig, 'application/openmetrics-text');
+  const exemplars = seen.samples.filter(({ exemplar }) => exemplar !== undefined);
+  assert.ok(exemplars.some(({ exemplar }) => exemplar?.startsWith(`{trace_id="${trace}"} 0.`)));
+  for (const { name } of exemplars) assert.equal(name, 'heapmesh_call_duration_seconds_bucket');
+  assert.ok((await scrape(rig)).samples.every(({ exemplar }) => exemplar === undefined));
+});
+
 test('every metric of the catalogue has somebody who tells it, with the labels that it says', async t => {
   const upstream = await upstreamFor(t);
   const rig = await startRig(t, [upstream.address]);
