@@ -3,7 +3,6 @@
  * loop over an event queue; nothing is allocated for a call or an event.
  */
 import { Outcome } from '../core/core.ts';
-import { Arrivals } from './arrivals.ts';
 import type { Balancer, PolicyUnderTest, World } from './balancer.ts';
 import { CallTable, Stage } from './calls.ts';
 import { Happenings } from './happenings.ts';
@@ -15,6 +14,7 @@ import type { Reports, Scenario } from './scenario.ts';
 import { Server } from './server.ts';
 import { type RunPlot, type RunResult, Tally } from './tally.ts';
 import { WaitingCalls } from './waiting.ts';
+import { Workload } from './workload.ts';
 
 const Event = {
   AT_SERVER: 0,
@@ -45,8 +45,8 @@ const FORECAST_MASK = (1 << (30 - SERVER_BITS)) - 1;
 /** Points in time of a plot. */
 const SAMPLES = 240;
 
-// Streams of random numbers: what befalls the calls must not depend on the policy.
-const Stream = { ARRIVALS: 0, WORK: 1, CALLERS: 2, REPORTS: 3, SERVERS: 4, BALANCERS: 16 } as const;
+// Streams of random numbers, beside those of `workload.ts`: what befalls the calls must not depend on the policy.
+const Stream = { REPORTS: 3, SERVERS: 4, BALANCERS: 16 } as const;
 
 export interface RunOptions {
   readonly scenario: Scenario;
@@ -64,9 +64,7 @@ export class Simulation implements World {
   private readonly queue = new EventQueue();
   private readonly policy: PolicyUnderTest;
   private readonly seed: number;
-  private readonly arrivals: Arrivals;
-  private readonly work: Random;
-  private readonly callers: Random;
+  private readonly workload: Workload;
   private readonly streams: ReportStreams;
   private readonly reportsOf: Reports[] = [];
   private readonly probes = new ProbeTable();
@@ -87,9 +85,7 @@ export class Simulation implements World {
     this.scenario = scenario;
     this.policy = policy;
     this.seed = seed;
-    this.arrivals = new Arrivals(scenario, new Random(seed, Stream.ARRIVALS));
-    this.work = new Random(seed, Stream.WORK);
-    this.callers = new Random(seed, Stream.CALLERS);
+    this.workload = new Workload(scenario, seed);
     this.random = new Random(seed, Stream.SERVERS);
     for (const group of scenario.servers) {
       for (let n = 0; n < group.count; n++) {
@@ -141,7 +137,7 @@ export class Simulation implements World {
   /** Runs to the end and gives the figures. */
   run(): RunResult {
     const { scenario, queue, tally, calls } = this;
-    let next = this.arrivals.next(0);
+    let next = this.workload.next(0);
     let last = scenario.fromMs;
     let open = true;
     let stop = Number.POSITIVE_INFINITY;
@@ -156,7 +152,7 @@ export class Simulation implements World {
           } else last = next;
         } else if (this.measuring === 0) break;
         this.arrive(next, open && next >= scenario.fromMs);
-        next = this.arrivals.next(next);
+        next = this.workload.next(next);
       } else {
         queue.pop();
         this.clock = queue.time;
@@ -220,9 +216,8 @@ export class Simulation implements World {
     const { calls, scenario } = this;
     this.callsInAll++;
     const call = calls.begin();
-    const recorded = this.arrivals.recordedMs();
-    const work = Number.isNaN(recorded) ? this.drawWork() : recorded;
-    const balancer = this.drawBalancer();
+    const work = this.workload.drawWork();
+    const balancer = this.workload.drawBalancer(this.balancers.length);
     calls.begun[call] = now;
     calls.work[call] = work;
     calls.demand[call] = work;
@@ -276,39 +271,6 @@ export class Simulation implements World {
       if (!this.place(call, now)) return;
       queue.take();
     }
-  }
-
-  private drawWork(): number {
-    const { methods } = this.scenario;
-    let method = methods[0] as (typeof methods)[number];
-    if (methods.length > 1) {
-      let left = this.work.next();
-      for (const one of methods) {
-        method = one;
-        left -= one.share;
-        if (left < 0) break;
-      }
-    }
-    const { law, meanMs } = method;
-    switch (law.kind) {
-      case 'fixed':
-        return meanMs;
-      case 'lognormal':
-        return meanMs * this.work.logNormal(law.sigma);
-      case 'pareto':
-        return meanMs * this.work.boundedPareto(law.alpha, law.range);
-      default:
-        return meanMs * this.work.exponential();
-    }
-  }
-
-  private drawBalancer(): number {
-    const { balancers, load } = this.scenario;
-    const drawn = this.callers.next();
-    if (this.policy.central === true || balancers === 1) return 0;
-    if (load.skew === 0) return Math.floor(drawn * balancers);
-    if (drawn < load.skew) return 0;
-    return 1 + Math.floor(((drawn - load.skew) / (1 - load.skew)) * (balancers - 1));
   }
 
   private delay(balancer: number, server: number): number {
