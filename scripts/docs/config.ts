@@ -1,6 +1,6 @@
 /** The reference of the configuration: the keys of the schema, section by section. */
 import { type Key, listKeys } from '../../src/config/reference.ts';
-import { POLICIES } from '../../src/config/schema.ts';
+import { POLICIES } from '../../src/core/policies/policies.ts';
 
 /** A configuration with most of the keys that have an effect; a test reads it. */
 export const CONFIG_EXAMPLE = `

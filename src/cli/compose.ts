@@ -172,7 +172,12 @@ function claimConfigured(mesh: Mesh, config: Config): void {
 }
 
 function poolSettings(config: Config): Map<string, PoolSettings> {
-  return new Map(config.pools.map(pool => [pool.service || ANY_SERVICE, { zoneFactor: pool.zoneFactor }]));
+  return new Map(
+    config.pools.map(pool => [
+      pool.service || ANY_SERVICE,
+      { zoneFactor: pool.zoneFactor, policy: pool.policy },
+    ]),
+  );
 }
 
 function addressOf(text: string): Address {

@@ -1,10 +1,11 @@
 /** The configuration of one balancer: what it holds, and how a file and flags become one. */
 import type { ServerSpec } from '../core/core.ts';
+import type { PolicyName } from '../core/policies/policies.ts';
 import type { Status } from '../grpc/status.ts';
 import { isLoopback, parseAddress } from './address.ts';
 import { type Check, crossCheck } from './cross-check.ts';
 import { fromIssue, type Problem, renderProblem } from './problem.ts';
-import { type Parsed, type POLICIES, schema } from './schema.ts';
+import { type Parsed, schema } from './schema.ts';
 import { openSource, type Source } from './source.ts';
 
 export interface Config {
@@ -85,7 +86,7 @@ export interface Config {
 export interface PoolConfig {
   /** A service name; `*` holds the settings of pools without an entry. */
   readonly service: string;
-  readonly policy: keyof typeof POLICIES;
+  readonly policy: PolicyName;
   readonly zoneFactor: number;
   readonly retry?:
     | { readonly codes: readonly StatusName[]; readonly attempts: number; readonly budget: number }

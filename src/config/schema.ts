@@ -13,8 +13,6 @@ import { server } from './sections/servers.ts';
 import { state } from './sections/state.ts';
 import { telemetry } from './sections/telemetry.ts';
 
-export { POLICIES } from './sections/pools.ts';
-
 export const schema = k.section('The whole file. Every key may be left out.', {
   instance,
   proxy,

@@ -71,6 +71,11 @@ export type Body =
    * saw of that is forgotten. Refused where it has begun a new life since `epoch`.
    */
   | { readonly kind: 'retire'; readonly instance: string; readonly epoch: number }
+  /**
+   * A pool of the origin chooses by another policy from now on. Changes nothing of what is known of servers:
+   * it is told, as an event.
+   */
+  | { readonly kind: 'policy'; readonly service: string; readonly policy: string }
   /** A kind that this version does not know; `maySkip` says that ignoring it is safe. */
   | { readonly kind: 'unknown'; readonly name: string; readonly maySkip: boolean; readonly raw: unknown };
 

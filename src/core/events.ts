@@ -13,10 +13,17 @@ export interface RegistryEvent {
   readonly time: number;
   /**
    * `registered`, `removed`, `state_changed`, `weight_changed` and `changed` (other properties, or the
-   * cause of a state) tell what this instance sees; `refused` is a proposal that was not applied, or a
+   * cause of a state) tell what this instance sees; `policy_changed` is a pool that chooses by another policy; `refused` is a proposal that was not applied, or a
    * part of one, with the reason as cause.
    */
-  readonly kind: 'registered' | 'state_changed' | 'weight_changed' | 'changed' | 'removed' | 'refused';
+  readonly kind:
+    | 'registered'
+    | 'state_changed'
+    | 'weight_changed'
+    | 'changed'
+    | 'removed'
+    | 'policy_changed'
+    | 'refused';
   /** Empty where the entry is about no server. */
   readonly serverId: string;
   /** After the entry; absent for a server that is not there. */
@@ -54,6 +61,14 @@ export function eventsOf(
     events.push({ ...head, kind: 'changed', state, cause, services });
   }
   return events;
+}
+
+/** The event of an entry that changes no server. */
+export function noticeOf({ position, proposal }: Entry): RegistryEvent | undefined {
+  const { body, origin, time, cause } = proposal;
+  if (body.kind !== 'policy') return undefined;
+  const services = [body.service];
+  return { position, instanceId: origin, time, kind: 'policy_changed', serverId: '', cause, services };
 }
 
 /** What a verdict makes an event of; observations are refused too often, and too rightly, to tell. */

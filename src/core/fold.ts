@@ -61,6 +61,8 @@ function applyBody(store: Store, proposal: Proposal, body: Body): Verdict {
       return verdictOf(leave(store, proposal));
     case 'retire':
       return verdictOf(retire(store, proposal, body.instance, body.epoch));
+    case 'policy':
+      return done();
     case 'unknown':
       return notUnderstood(`the kind '${body.name}'`, body.maySkip);
     default:

@@ -7,7 +7,11 @@ import type { Proposal } from './entries.ts';
 import { type LeaseOwner, LeaseTable } from './lease.ts';
 import { LEASE_LIMITS, MESH_LIMITS, QUEUE_LIMITS } from './limits.ts';
 import { type AdoptedLoad, LoadTable } from './load-table.ts';
+
 import type { OutcomeCounts } from './outcome-counts.ts';
+
+import type { PolicyName } from './policies/policies.ts';
+
 import { Pool } from './pool.ts';
 import { Registry } from './registry.ts';
 import { isWarm } from './warmup.ts';
@@ -15,6 +19,8 @@ import { isWarm } from './warmup.ts';
 export interface PoolSettings {
   /** How much worse than the pool's best a caller's own zone may be and still be taken; >= 1. */
   readonly zoneFactor: number;
+  /** Default `least-load`. */
+  readonly policy?: PolicyName;
   /** Most calls that wait for a server; 0: nobody may. Default 1,024. */
   readonly queueSize?: number;
   /** There is a pool also where no server names the service, so that calls can wait for one. */
@@ -48,6 +54,7 @@ export interface MeshOptions {
   readonly onError?: (error: unknown) => void;
 }
 
+const DEFAULT_POLICY: PolicyName = 'least-load';
 const DEFAULT_POOL: PoolSettings = { zoneFactor: 1.5 };
 
 export class Mesh implements LeaseOwner {
@@ -132,9 +139,26 @@ export class Mesh implements LeaseOwner {
   }
 
   configurePools(settings: ReadonlyMap<string, PoolSettings>): void {
+    this.tellPolicies(this.settings, settings);
     this.settings = settings;
     this.keepPools();
     for (const pool of this.byService.values()) this.configure(pool);
+  }
+
+  /** Proposes an event for each entry of the settings that has another policy than before. */
+  private tellPolicies(
+    before: ReadonlyMap<string, PoolSettings>,
+    after: ReadonlyMap<string, PoolSettings>,
+  ): void {
+    const policyOf = (settings: ReadonlyMap<string, PoolSettings>, service: string): PolicyName =>
+      (settings.get(service) ?? settings.get(ANY_SERVICE))?.policy ?? DEFAULT_POLICY;
+    for (const service of new Set([ANY_SERVICE, ...before.keys(), ...after.keys()])) {
+      const was = policyOf(before, service);
+      const policy = policyOf(after, service);
+      if (was === policy) continue;
+      const cause = `the configuration says ${policy} in place of ${was}`;
+      this.registry.propose({ kind: 'policy', service, policy }, cause).catch(() => {});
+    }
   }
 
   /** Gives calls that wait their turn where there may be room; see `onRoom`. */
@@ -182,7 +206,10 @@ export class Mesh implements LeaseOwner {
   leaseEnded(_lease: number, row: number, now: number, outcome: Outcome, latencyMs: number): void {
     if (!this.loads.ended(this.leases, row, now, outcome, latencyMs)) return;
     this.outcomes?.count(this.leases.slotAt(row), outcome, now);
-    if (outcome === Outcome.SUCCESS) this.byId[this.leases.poolAt(row)]?.served(latencyMs);
+    const pool = this.byId[this.leases.poolAt(row)];
+    if (pool === undefined) return;
+    if (outcome === Outcome.SUCCESS) pool.served(latencyMs);
+    if (pool.policy !== undefined) pool.tellPolicy(this.leases.slotAt(row), now, outcome, latencyMs);
   }
 
   private readonly room = (pool: Pool): void => {
@@ -296,6 +323,7 @@ export class Mesh implements LeaseOwner {
   private configure(pool: Pool): void {
     const settings = this.settings.get(pool.service) ?? this.settings.get(ANY_SERVICE) ?? DEFAULT_POOL;
     pool.zoneFactor = settings.zoneFactor;
+    pool.usePolicy(settings.policy ?? DEFAULT_POLICY, this.random, this.clock());
     pool.queue.limit = settings.queueSize ?? QUEUE_LIMITS.size;
   }
 }

@@ -2,7 +2,7 @@
 import { PickFailure } from './core.ts';
 import { PanicLevel } from './panic.ts';
 import type { Pool } from './pool.ts';
-import { boundedLoad, hashString, rendezvousRank } from './rendezvous.ts';
+import { chooseHashed, hashString } from './rendezvous.ts';
 import type { Zone } from './zone.ts';
 
 export interface PickWant {
@@ -15,15 +15,19 @@ export interface PickWant {
 }
 
 const NOBODY: readonly number[] = [];
+/** How often a policy is asked for one that is not excluded; then the best score of those left decides. */
+const POLICY_DRAWS = 16;
 
 /**
  * The member for a call with a wish, or the reason why there is none (< 0). The order is not touched.
  * Warming servers at their cap come in where nobody else is left: a cap never leaves a pool without a pick.
  */
-export function choose(pool: Pool, want: PickWant): number {
+export function choose(pool: Pool, want: PickWant, now: number): number {
   const keyed = want.hashKey !== undefined && want.hashKey !== '';
+  const key = keyed ? hashString(want.hashKey ?? '') : 0;
   for (const capped of [false, true]) {
-    let member = keyed ? chooseHashed(pool, want, capped) : -1;
+    let member = keyed ? chooseHashed(pool, key, want.exclude ?? NOBODY, capped) : -1;
+    if (member < 0 && !capped) member = chooseByPolicy(pool, want, now);
     if (member < 0) member = chooseWanted(pool, want, capped);
     if (member >= 0) return member;
   }
@@ -40,6 +44,31 @@ export function choose(pool: Pool, want: PickWant): number {
 export function chooseCapped(pool: Pool): number {
   const member = chooseWanted(pool, {}, true);
   return member >= 0 ? member : failureOf(pool);
+}
+
+/** What the pool's policy chooses, −1 where it has none or nobody is left to choose from. */
+function chooseByPolicy(pool: Pool, want: PickWant, now: number): number {
+  const { policy, candidates } = pool;
+  if (policy === undefined) return -1;
+  const exclude = want.exclude ?? NOBODY;
+  candidates.of(localZone(pool, want.zone));
+  if (candidates.size === 0) return -1;
+  for (let draws = 0; draws < POLICY_DRAWS; draws++) {
+    const member = policy.choose(candidates, now);
+    if (member < 0) return -1;
+    if (exclude.length === 0 || !exclude.includes(pool.slots[member] as number)) return member;
+  }
+  return -1;
+}
+
+/** The caller's zone, as long as its best is not clearly worse than the pool's best. */
+function localZone(pool: Pool, name: string | undefined): Zone | undefined {
+  if (name === undefined || name === '' || pool.zones.length < 2) return undefined;
+  const zone = pool.zoneNamed(name);
+  const best = pool.bestZone();
+  if (zone === undefined || best === undefined || zone.order.size === 0) return undefined;
+  const { order } = best;
+  return pool.keyOf(zone.order.peek()) <= pool.keyOf(order.peek()) * pool.zoneFactor ? zone : undefined;
 }
 
 function failureOf(pool: Pool): PickFailure {
@@ -74,40 +103,6 @@ function chooseWanted(pool: Pool, want: PickWant, capped: boolean): number {
   if (local < 0) return best;
   // Scores, not keys: a newcomer at another zone's root is no reason to leave one's own.
   return pool.keyOf(local) <= pool.keyOf(best) * pool.zoneFactor ? local : best;
-}
-
-/**
- * The member on which a key hashes highest among those within their bounded load; −1 where none is.
- * Costs one hash a member.
- * @param capped take warming servers at their cap as well
- */
-function chooseHashed(pool: Pool, want: PickWant, capped: boolean): number {
-  const exclude = want.exclude ?? NOBODY;
-  let total = 0;
-  let weights = 0;
-  // By member, not by slot: this is on the path of a pick, and a look-up a member is dear.
-  const { slots } = pool;
-  for (let member = 0; member < slots.length; member++) {
-    if (pool.isOut(member)) continue;
-    total += pool.inFlight(member);
-    weights += pool.weightOf(member);
-  }
-  const key = hashString(want.hashKey ?? '');
-  let best = -1;
-  let rank = Number.NEGATIVE_INFINITY;
-  for (let member = 0; member < slots.length; member++) {
-    if (pool.isOut(member)) continue;
-    const weight = pool.weightOf(member);
-    const height = rendezvousRank(key, pool.hashes[member] as number, weight);
-    if (height <= rank || exclude.includes(slots[member] as number)) continue;
-    // One that is full is in no order and is passed over.
-    const zone = pool.zoneAt(member);
-    if (!zone.order.has(member) && !(capped && zone.capped.has(member))) continue;
-    if (pool.inFlight(member) + 1 > boundedLoad(total, weight, weights)) continue;
-    best = member;
-    rank = height;
-  }
-  return best;
 }
 
 function firstAllowed(pool: Pool, zone: Zone, exclude: readonly number[], capped: boolean): number {

@@ -8,7 +8,7 @@
  * The key is the score times g, the pool's mean capacity: what a member's key was computed from must not
  * depend on when that was, and g is a guess until the first capacity is learned.
  */
-import { LOAD_LIMITS } from './limits.ts';
+import { LOAD_LIMITS, POOL_LIMITS } from './limits.ts';
 import type { LoadTable } from './load-table.ts';
 import { driftedCapacity, gridStepOf, othersEstimate, SCORE, staleFactor } from './score.ts';
 
@@ -142,8 +142,8 @@ export class PoolScores {
     if (reports) {
       const age = now - (loads.reportTime[slot] as number);
       const prior = 0.5 * (loads.othersMean[slot] as number) + 0.5 * fair;
-      others = othersEstimate(last, prior, age, this.residence());
       const interval = loads.intervalMs[slot] as number;
+      others = othersEstimate(last, prior, age, this.residence(), sweepRoundMs(interval));
       if (interval > 0 && age > SCORE.staleIntervals * interval) {
         const ownAge = loads.meanAgeMs(slot, now);
         stale = staleFactor(loads.latencyOf(slot), this.residence(), ownAge, this.meanAgeMs);
@@ -259,6 +259,11 @@ export class PoolScores {
   private mean(): number {
     return this.meanCapacity > 0 ? this.meanCapacity : (SCORE.assumedSlots * 1000) / this.residence();
   }
+}
+
+/** Time in which all members of a pool are computed anew once, by their longest report interval, ms. */
+export function sweepRoundMs(intervalMs: number): number {
+  return Math.max(POOL_LIMITS.sweepFloorMs, intervalMs / 4);
 }
 
 function enlarged(from: Float64Array<ArrayBuffer>, length: number): Float64Array<ArrayBuffer> {

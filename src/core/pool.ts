@@ -3,14 +3,17 @@
  * the least of their roots. Picks, completions, reports and time move the scores; nothing here decides
  * about membership, which comes from the registry.
  */
-import type { ServerView } from './core.ts';
+import type { Outcome, ServerView } from './core.ts';
 import type { LeaseTable } from './lease.ts';
 import { POOL_LIMITS } from './limits.ts';
 import { type LeaseKind, type LoadTable, PICK_AGE_SAMPLE, type RowListener } from './load-table.ts';
 import { PanicLevel } from './panic.ts';
 import { choose, chooseCapped, type PickWant } from './pick.ts';
+import { Candidates } from './policies/candidates.ts';
+import { makePolicy, type PolicyName } from './policies/policies.ts';
+import type { Policy } from './policies/policy.ts';
 import { PoolMembers } from './pool-members.ts';
-import { PoolScores } from './pool-scores.ts';
+import { PoolScores, sweepRoundMs } from './pool-scores.ts';
 import { type HeapView, heapView, verifyPool } from './pool-view.ts';
 import { type Expectation, WaitQueue } from './wait-queue.ts';
 import { warmupCap } from './warmup.ts';
@@ -19,6 +22,8 @@ import type { Zone } from './zone.ts';
 export type { PickWant } from './pick.ts';
 export type { PoolCounts } from './pool-members.ts';
 export type { HeapNodeView } from './pool-view.ts';
+
+const NO_WISH: PickWant = {};
 
 /** Flags of a member; 0 is the common case of a warm server without a limit. */
 const LIMITED = 1;
@@ -39,6 +44,10 @@ export class Pool extends PoolMembers implements RowListener {
   zoneFactor = 1.5;
   /** How far health is ignored. */
   panicLevel: PanicLevel = PanicLevel.CALM;
+  policyName: PolicyName = 'least-load';
+  /** Absent where the root of the heap is taken. */
+  policy: Policy | undefined;
+  readonly candidates = new Candidates(this);
 
   /** Picks that gave a lease, and those of them that took another server than the one before. */
   picks = 0;
@@ -57,7 +66,7 @@ export class Pool extends PoolMembers implements RowListener {
   /** Of the ejected, who is picked from all the same. */
   private admitted: ((slot: number) => boolean) | undefined;
 
-  private readonly loads: LoadTable;
+  readonly loads: LoadTable;
   private readonly leases: LeaseTable;
   /** Told where a member may have room while calls wait. */
   private readonly roomCame: (pool: Pool) => void;
@@ -88,6 +97,7 @@ export class Pool extends PoolMembers implements RowListener {
     this.clock = Math.max(this.clock, now);
     this.flags[member] = flagsOf(view, newcomer, this.admits(slot));
     this.scores.enter(member, slot, !this.isOut(member), now);
+    this.policy?.entered?.(member, slot, now);
     this.place(member);
   }
 
@@ -103,6 +113,8 @@ export class Pool extends PoolMembers implements RowListener {
     const flags = this.flags[member] as number;
     this.flags[member] = flagsOf(view, newcomer ?? (flags & NEWCOMER) !== 0, this.admits(slot));
     this.scores.refresh(member, slot, !this.isOut(member), now);
+    // It was away and is back: for a policy that is a new life.
+    if (newcomer !== undefined) this.policy?.entered?.(member, slot, now);
     this.place(member);
   }
 
@@ -122,7 +134,7 @@ export class Pool extends PoolMembers implements RowListener {
    */
   pick(now: number, kind: LeaseKind, want?: PickWant): number {
     if (now > this.clock) this.clock = now;
-    if (want === undefined) {
+    if (want === undefined && this.policy === undefined) {
       const zone = this.only ?? this.bestZone();
       const member = zone === undefined ? -1 : zone.order.peek();
       if (member >= 0) return this.take(member, now, kind);
@@ -151,6 +163,24 @@ export class Pool extends PoolMembers implements RowListener {
 
   private admits(slot: number): boolean {
     return this.admitted?.(slot) ?? false;
+  }
+
+  /**
+   * Chooses by another policy from now on. Scores, counts and what the load table knows stay; what a policy
+   * keeps for itself begins anew.
+   */
+  usePolicy(name: PolicyName, random: () => number, now: number): void {
+    if (name === this.policyName) return;
+    this.policyName = name;
+    const policy = makePolicy(name, this.loads, random);
+    for (const slot of this.members()) policy?.entered?.(this.memberAt(slot), slot, now);
+    this.policy = policy;
+  }
+
+  /** A call of this pool ended, and its policy wants to know. */
+  tellPolicy(slot: number, now: number, outcome: Outcome, latencyMs: number): void {
+    const member = this.memberAt(slot);
+    if (member >= 0) this.policy?.ended?.(member, now, outcome, latencyMs);
   }
 
   /** A lease of this pool was completed; its row is updated already. */
@@ -188,6 +218,7 @@ export class Pool extends PoolMembers implements RowListener {
     const slot = this.slots[member] as number;
     this.scores.toldOf(slot);
     this.scores.refresh(member, slot, !this.isOut(member), now);
+    this.policy?.reported?.(member, slot, now);
     this.rekey(member);
   }
 
@@ -205,7 +236,7 @@ export class Pool extends PoolMembers implements RowListener {
   sweep(now: number, elapsedMs: number): void {
     if (now > this.clock) this.clock = now;
     if (this.top === 0) return;
-    const roundMs = Math.max(POOL_LIMITS.sweepFloorMs, this.intervalMs() / 4);
+    const roundMs = sweepRoundMs(this.intervalMs());
     this.credit = Math.min(this.top, this.credit + (this.top * elapsedMs) / roundMs);
     let left = Math.min(POOL_LIMITS.sweepMembers, Math.floor(this.credit));
     this.credit -= left;
@@ -282,7 +313,10 @@ export class Pool extends PoolMembers implements RowListener {
   }
 
   private pickOther(now: number, kind: LeaseKind, want: PickWant | undefined): number {
-    const chosen = want === undefined ? chooseCapped(this) : choose(this, want);
+    let chosen: number;
+    if (want !== undefined) chosen = choose(this, want, now);
+    else if (this.policy !== undefined) chosen = choose(this, NO_WISH, now);
+    else chosen = chooseCapped(this);
     return chosen < 0 ? chosen : this.take(chosen, now, kind);
   }
 

@@ -11,7 +11,7 @@ import type { ServerView } from './core.ts';
 import { digestOf } from './digest.ts';
 import { sameView, viewOf } from './effective.ts';
 import type { Body, Entry, Precondition, Proposal } from './entries.ts';
-import { EventRing, eventsOf, type RegistryEvent, refusalOf, subjectOf } from './events.ts';
+import { EventRing, eventsOf, noticeOf, type RegistryEvent, refusalOf, subjectOf } from './events.ts';
 import { apply } from './fold.ts';
 import type { InstanceFact } from './instances.ts';
 import { REGISTRY_LIMITS } from './limits.ts';
@@ -315,6 +315,8 @@ export class Registry {
     const subject = this.#confirmed.get(subjectOf(entry.proposal.body));
     const refusal = refusalOf(entry, verdict, this.#view(subject));
     if (refusal) events.push(refusal);
+    const notice = noticeOf(entry);
+    if (notice) events.push(notice);
     for (const event of events) {
       this.#events.add(event);
       this.#notices.push(event);

@@ -8,7 +8,8 @@
  *              o     = max(0, R − own at the moment of receipt), R = reported in flight, in all
  *              ō     = EWMA of o over reports, time constant max(2 s, 1.5·T), T = report interval
  *              prior = ½·ō + ½·(Σ o)·c / Σ c        own history, and the fair share by capacity
- *              ô     = prior + (o − prior)·w,  w = exp(−age / W),  W = mean residence time of a call
+ *              ô     = prior + (o − prior)·w,  w = exp(−age / W),  W = mean residence time of a call;
+ *              w is its mean over the time until ô is computed next: at a report and in each sweep
  *     δ      2: a bias towards large servers; 0.5 is best for the mean, 2 for the 99th percentile
  *     c      learned capacity in calls/s times weight, on a grid of e^0.25 around the pool's geometric
  *            mean g, so that noise in it does not send every balancer to the same server
@@ -112,9 +113,21 @@ export function gridStepOf(capacity: number, mean: number, present: number): num
   return Math.round(exact);
 }
 
-/** ô: what others are taken to have in flight, `ageMs` after the report. */
-export function othersEstimate(last: number, prior: number, ageMs: number, residenceMs: number): number {
-  return prior + (last - prior) * Math.exp(-Math.max(0, ageMs) / residenceMs);
+/**
+ * ô: what others are taken to have in flight, as the mean over the time until it is computed next: from
+ * `ageMs` to `ageMs + horizonMs` after the report. With calls much shorter than that a report would
+ * otherwise count in full long after it is void.
+ */
+export function othersEstimate(
+  last: number,
+  prior: number,
+  ageMs: number,
+  residenceMs: number,
+  horizonMs: number,
+): number {
+  const spans = horizonMs / residenceMs;
+  const mean = spans > 1e-9 ? -Math.expm1(-spans) / spans : 1;
+  return prior + (last - prior) * mean * Math.exp(-Math.max(0, ageMs) / residenceMs);
 }
 
 /** The factor for a server whose report is late; NaN latencies and ages say nothing. */

@@ -1,7 +1,8 @@
 /** Heapmesh as a balancer of the simulation: the real core, with a log that answers at once. */
-import type { LoadSample, Outcome, ServerSpec } from '../core/core.ts';
+import { ANY_SERVICE, type LoadSample, type Outcome, type ServerSpec } from '../core/core.ts';
 import { LeaseKind } from '../core/load-table.ts';
 import { Mesh } from '../core/mesh.ts';
+import { POLICIES, type PolicyName } from '../core/policies/policies.ts';
 import type { PickWant, Pool } from '../core/pool.ts';
 import type { Balancer, PolicyUnderTest, World } from './balancer.ts';
 import type { Random } from './random.ts';
@@ -18,7 +19,7 @@ class HeapmeshBalancer implements Balancer {
   private leases = new Int32Array(256);
   private pool: Pool | undefined;
 
-  constructor(world: World, index: number, random: Random) {
+  constructor(world: World, index: number, random: Random, policy: PolicyName) {
     const { scenario } = world;
     for (const group of scenario.servers) {
       for (let n = 0; n < group.count; n++) this.groups.push(group);
@@ -33,6 +34,7 @@ class HeapmeshBalancer implements Balancer {
       clock: () => world.now(),
       random: () => random.next(),
       balancers: scenario.balancers,
+      pools: new Map([[ANY_SERVICE, { zoneFactor: 1.5, policy }]]),
       onError: error => {
         throw error;
       },
@@ -113,11 +115,14 @@ function idOf(server: number): string {
   return `s${server}`;
 }
 
-export const OURS: readonly PolicyUnderTest[] = [
-  {
-    name: 'least-load',
-    about: 'Heapmesh: the heap by expected wait',
+function ours(name: PolicyName): PolicyUnderTest {
+  return {
+    // Peers go by their own names; what has the same name here is our version of it.
+    name: name === 'least-load' ? name : `our-${name}`,
+    about: `Heapmesh: ${POLICIES[name]}`,
     kind: 'ours',
-    create: (world, index, random) => new HeapmeshBalancer(world, index, random),
-  },
-];
+    create: (world, index, random) => new HeapmeshBalancer(world, index, random, name),
+  };
+}
+
+export const OURS: readonly PolicyUnderTest[] = (Object.keys(POLICIES) as PolicyName[]).map(ours);

@@ -78,7 +78,7 @@ export type Happening = {
   | { readonly kind: 'drain' }
 );
 
-/** Each server is slowed with this probability, drawn anew each `everyMs`. */
+/** So large a share of the servers is slowed; which ones is drawn anew each `everyMs`. */
 export interface Antagonists {
   readonly share: number;
   readonly factor: number;

@@ -440,8 +440,12 @@ export class Simulation implements World {
   private antagonists(): void {
     const { antagonists } = this.scenario;
     if (antagonists === undefined) return;
+    let hit = Math.round(antagonists.share * this.servers.length);
+    let left = this.servers.length;
     for (const server of this.servers) {
-      this.happenings.antagonist(server, this.random.next() < antagonists.share ? antagonists.factor : 1);
+      const isHit = this.random.next() * left-- < hit;
+      if (isHit) hit--;
+      this.happenings.antagonist(server, isHit ? antagonists.factor : 1);
     }
     this.queue.push(this.clock + antagonists.everyMs, Event.ANTAGONISTS, 0);
   }

@@ -24,6 +24,7 @@
  *    12 join       = control:string proxy:string
  *    13 leave      = nothing
  *    14 retire     = instance:string epoch:varint
+ *    15 policy     = service:string policy:string           may be skipped
  *
  * Kinds are never given another meaning. A content may grow at its end by what an older version can do
  * without; what it cannot do without is a new kind. An unknown kind is kept as it is, with its bit.
@@ -68,6 +69,7 @@ const BODIES = [
   'join',
   'leave',
   'retire',
+  'policy',
 ] as const satisfies readonly Body['kind'][];
 const PRECONDITIONS = [
   'version',
@@ -203,7 +205,7 @@ function writeBody(out: Writer, body: Body): void {
   content.reset();
   writeContent(content, body);
   out.byte(BODIES.indexOf(body.kind) + 1);
-  out.byte(0);
+  out.byte(body.kind === 'policy' ? BODY_MAY_SKIP : 0);
   out.block(content.view());
 }
 
@@ -252,6 +254,10 @@ function writeContent(out: Writer, body: Exclude<Body, { kind: 'unknown' }>): vo
     case 'retire':
       out.string(body.instance);
       out.varint(body.epoch);
+      break;
+    case 'policy':
+      out.string(body.service);
+      out.string(body.policy);
       break;
     default:
       out.string(body.id);
@@ -313,6 +319,8 @@ function readContent(from: Reader, kind: (typeof BODIES)[number]): Body {
       return { kind };
     case 'retire':
       return { kind, instance: from.string(), epoch: from.varint() };
+    case 'policy':
+      return { kind, service: from.string(), policy: from.string() };
     default:
       return { kind, id: from.string() };
   }

@@ -61,9 +61,17 @@ test('a capacity moves on the grid only when it is 0.8 of a step off', () => {
 });
 
 test('the estimate of others starts at the report and ends at the prior', () => {
-  assert.equal(othersEstimate(8, 2, 0, 20), 8);
-  assert.ok(Math.abs(othersEstimate(8, 2, 20, 20) - (2 + 6 / Math.E)) < 1e-9);
-  assert.ok(Math.abs(othersEstimate(8, 2, 2000, 20) - 2) < 1e-9);
+  assert.equal(othersEstimate(8, 2, 0, 20, 0), 8);
+  assert.ok(Math.abs(othersEstimate(8, 2, 20, 20, 0) - (2 + 6 / Math.E)) < 1e-9);
+  assert.ok(Math.abs(othersEstimate(8, 2, 2000, 20, 0) - 2) < 1e-9);
+});
+
+test('the estimate of others is the mean until it is computed next', () => {
+  let sum = 0;
+  for (let ms = 0.5; ms < 250; ms++) sum += othersEstimate(8, 2, 30 + ms, 20, 0) / 250;
+  assert.ok(Math.abs(othersEstimate(8, 2, 30, 20, 250) - sum) < 1e-3);
+  // A stream outlasts every report: then a report counts in full.
+  assert.ok(Math.abs(othersEstimate(8, 2, 0, 3_600_000, 250) - 8) < 1e-3);
 });
 
 test('staleness never makes a server better, and nothing known changes nothing', () => {

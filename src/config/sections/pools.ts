@@ -1,14 +1,10 @@
 /** `pools:` */
 import { z } from 'zod';
 import { CONTROL } from '../../core/limits.ts';
+import { POLICIES } from '../../core/policies/policies.ts';
 import { STATUS_NAMES, type Status } from '../../grpc/status.ts';
 import * as k from '../kinds.ts';
 import { AN_AGE } from './shared.ts';
-
-/** How a pool chooses. The key is what `pools[].policy` takes. */
-export const POLICIES = {
-  'least-load': 'the backend with the least expected wait, kept in a min-heap',
-} as const;
 
 /** All but OK, which is no failure. */
 const RETRY_CODES = Object.fromEntries(STATUS_NAMES.slice(1).map(name => [name, ''])) as Readonly<
