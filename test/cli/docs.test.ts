@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { renderCli } from '../../scripts/docs/cli.ts';
 import { CONFIG_EXAMPLE, renderConfig } from '../../scripts/docs/config.ts';
+import { DASHBOARD_PAGES } from '../../scripts/docs/dashboards.ts';
 import { renderFlows } from '../../scripts/docs/flows.ts';
 import { renderMetrics } from '../../scripts/docs/metrics.ts';
 import { ROOT } from '../../scripts/lib/project.ts';
@@ -22,6 +23,11 @@ test('the reference of the command line follows from the commands', () => {
 
 test('the guide to metrics follows from their catalogue', () => {
   assert.equal(read('docs/guides/metrics.md'), renderMetrics(), `docs/guides/metrics.md ${STALE}`);
+});
+
+test('dashboards follow from their list of panels', () => {
+  for (const [path, render] of Object.entries(DASHBOARD_PAGES))
+    assert.equal(read(path), render(), `${path} ${STALE}`);
 });
 
 test('the picture of the flows follows from its list of boxes and arrows', () => {
