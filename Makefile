@@ -9,10 +9,10 @@ NODE := node_modules/.bin/node
 # Arguments for what a target starts: make run ARGS='--seconds 20', make test ARGS='unit tidy'.
 ARGS ?=
 
-.PHONY: help run test test-quick bench fuzz tools build gen docs pictures lint format clean setup
+.PHONY: help run test test-quick bench bench-decisions fuzz tools build gen docs pictures lint format clean setup
 
 help: ## List the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 run: build ## Install and build where needed, then start the demo (ARGS='--seconds 20')
 	@echo "run: heapmesh demo $(ARGS)"
@@ -26,6 +26,11 @@ test-quick: gen ## Run the tests that need neither root nor a second toolchain
 
 bench: build ## Run the benchmarks, as tables and as JSON in bench-results/ (ARGS='heap pick' for some)
 	@$(NODE) scripts/bench.ts $(ARGS)
+
+bench-decisions: gen ## Compare picks with those of other balancers, on real processes (ARGS='--only unequal')
+	@mkdir -p bench-results
+	@$(NODE) --conditions=heapmesh-source test/bench/decisions/decisions.ts \
+		--json bench-results/decisions.json --plot bench-results/decisions.svg $(ARGS)
 
 fuzz: gen ## Run what is random for long, with fresh seeds (ARGS='--seconds 3600 test/http2')
 	@$(NODE) scripts/fuzz.ts $(ARGS)
