@@ -57,4 +57,10 @@ export { Registry, type RegistryEvent, type RegistryOptions, type Settled } from
 export { LogLink } from './state/follow.ts';
 export type { Log } from './state/log.ts';
 export { MemoryLog, type MemoryLogOptions } from './state/memory-log.ts';
-export { createLogger, type Logger, type LoggerOptions, type LogLevel } from './telemetry/telemetry.ts';
+export {
+  createLogger,
+  type Logger,
+  type LoggerOptions,
+  type LogLevel,
+  type RootLogger,
+} from './telemetry/telemetry.ts';

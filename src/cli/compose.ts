@@ -24,6 +24,7 @@ import { startAdminPort } from './wiring/admin.ts';
 import { wireConsole } from './wiring/console.ts';
 import { startHealth } from './wiring/health.ts';
 import { instancesPart } from './wiring/instances.ts';
+import { wireLogs } from './wiring/logs.ts';
 import { type Metrics, startMetrics } from './wiring/metrics.ts';
 import { wireTracing } from './wiring/tracing.ts';
 
@@ -67,6 +68,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
 
   claimConfigured(mesh, config);
   const instances = instancesPart(config, { clock, logger });
+  const logs = wireLogs(config, logger);
   const traces = await wireTracing({ config, mesh, logger, env: options.env ?? process.env });
   const ticker = setInterval(() => mesh.tick(clock.now()), MESH_LIMITS.tickMs);
   const health = startHealth({ mesh, clock, logger });
@@ -80,6 +82,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     await metrics?.close();
     health.stop();
     instances.close();
+    logs.close();
     await traces.close();
     clearInterval(ticker);
     link.stop();
@@ -132,9 +135,10 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       onError,
     });
     metrics.calls.traceOf = traceIdOf;
-    // Last: the others ask it of calls that end, and it has forgotten them then.
+    logs.attach(proxy, traces.tracing);
+    // Last: the others ask it of calls that end.
     traces.attach(proxy);
-    const routes = [...healthRoutes(readiness), ...metrics.routes, ...board.routes];
+    const routes = [...healthRoutes(readiness), ...metrics.routes, ...board.routes, ...logs.routes];
     const admin = await startAdminPort({ config, routes, onError });
     return {
       mesh,
@@ -150,6 +154,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
         instances.apply(next);
         admin.apply(next);
         board.apply(next);
+        logs.apply(next);
         traces.apply(next);
       },
       close: async () => {

@@ -13,3 +13,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.stderr.on('error', () => {});
 
 process.exitCode = await run(process.argv.slice(2), process);
+
+// A reader that takes none of what is left must not keep the process from its end.
+setTimeout(() => process.exit(), 1_000).unref();

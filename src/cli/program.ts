@@ -8,6 +8,7 @@ import { register as demo } from './commands/demo.ts';
 import { register as drain } from './commands/drain.ts';
 import { register as heap } from './commands/heap.ts';
 import { register as instances } from './commands/instances.ts';
+import { register as logLevel } from './commands/log-level.ts';
 import { register as pick } from './commands/pick.ts';
 import { register as serve } from './commands/serve.ts';
 import { register as servers } from './commands/servers.ts';
@@ -25,6 +26,7 @@ const COMMANDS: readonly Register[] = [
   servers,
   drain,
   instances,
+  logLevel,
   check,
   sim,
   completion,

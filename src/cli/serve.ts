@@ -70,6 +70,7 @@ export async function serve(options: ServeOptions, io: Io): Promise<void> {
   logger.info(`${signal}: ends`);
   stopWatching();
   await running.close();
+  await logger.close();
 }
 
 async function start(config: Config, logger: Logger): Promise<Running> {
@@ -111,7 +112,9 @@ function reloader(load: () => Loaded, first: Config, running: Running, logger: L
         return;
       }
       await running.apply(config);
-      logger.setLevel(config.telemetry.logs.level);
+      // Only then: an operator may have asked for another one meanwhile.
+      if (live.some(({ key }) => key === 'telemetry.logs.level'))
+        logger.setLevel(config.telemetry.logs.level);
       inForce = config;
       logger.info('configuration taken over', { why, keys: live.map(change => change.key) });
     } catch (error) {

@@ -80,6 +80,13 @@ export interface Config {
       readonly streamSegmentMs: number;
     };
     readonly logs: { readonly level: LogLevel };
+    readonly accessLog: {
+      readonly sampleRatio: number;
+      readonly errors: boolean;
+      readonly slowerThanMs?: number | undefined;
+      readonly streamIntervalMs: number;
+      readonly metadata: readonly string[];
+    };
   };
 }
 
@@ -210,7 +217,7 @@ function resolve(parsed: Parsed, options: LoadOptions): Config {
       provider: scaling.provider,
     },
     state: { log: parsed.state.log },
-    telemetry: { traces: tracesOf(parsed.telemetry.traces), logs: parsed.telemetry.logs },
+    telemetry: telemetryOf(parsed.telemetry),
   };
 }
 
@@ -220,12 +227,21 @@ function resolveAdmin({ tls: _, ...admin }: Parsed['admin']): Config['admin'] {
   return { ...admin, allowWrites: admin.allowWrites ?? loopback };
 }
 
-function tracesOf(traces: Parsed['telemetry']['traces']): Config['telemetry']['traces'] {
-  const { alwaysSlowerThan, streamSegment, ...rest } = traces;
+function telemetryOf({ traces, accessLog, logs }: Parsed['telemetry']): Config['telemetry'] {
+  const { alwaysSlowerThan, streamSegment, ...ofTraces } = traces;
+  const { slowerThan, streamInterval, ...ofCalls } = accessLog;
   return {
-    ...rest,
-    ...(alwaysSlowerThan === undefined ? {} : { alwaysSlowerThanMs: alwaysSlowerThan }),
-    streamSegmentMs: streamSegment,
+    traces: {
+      ...ofTraces,
+      ...(alwaysSlowerThan === undefined ? {} : { alwaysSlowerThanMs: alwaysSlowerThan }),
+      streamSegmentMs: streamSegment,
+    },
+    accessLog: {
+      ...ofCalls,
+      ...(slowerThan === undefined ? {} : { slowerThanMs: slowerThan }),
+      streamIntervalMs: streamInterval,
+    },
+    logs,
   };
 }
 

@@ -6,6 +6,12 @@ import { Status } from '../grpc/status.ts';
 export const EndedBy = { BACKEND: 0, PROXY: 1, CALLER: 2 } as const;
 export type EndedBy = (typeof EndedBy)[keyof typeof EndedBy];
 
+const NAMES = ['backend', 'proxy', 'caller'] as const;
+
+export function endedByName(by: EndedBy): (typeof NAMES)[number] {
+  return NAMES[by];
+}
+
 /** Times are of the monotonic clock, ms; NaN: it has not come to that. */
 export class CallFacts {
   /** When the backend of now had a stream for it, and when that one's answer began. */

@@ -38,7 +38,7 @@ import { Sockets } from './sockets.ts';
 
 export type { Reachability } from './backend.ts';
 export type { Call } from './call.ts';
-export { EndedBy } from './call-facts.ts';
+export { EndedBy, endedByName } from './call-facts.ts';
 export type { ProxyConnections } from './connections.ts';
 export type { BackendGauges, ProxyCounters } from './counters.ts';
 export { TRACEPARENT, TRACESTATE } from './fields.ts';

@@ -23,7 +23,7 @@ import { freePort, type Program, startListening } from '../support/program.ts';
 
 const SERVICE = 'test.v1.Test';
 const RULES = join(ROOT, 'deploy/prometheus');
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, setLevel() {} };
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, setLevel() {}, level: 'info' };
 
 let folder: string;
 let balancer: Balancer;

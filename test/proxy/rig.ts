@@ -47,6 +47,7 @@ export async function startRig(
     warn() {},
     debug() {},
     error: (message, fields) => void faults.push([message, fields]),
+    level: 'info',
     setLevel() {},
   };
   const balancer = await compose(configOf(servers, settings), { logger });

@@ -1,8 +1,11 @@
 /** `telemetry:` */
 import { z } from 'zod';
+import { LOG_LIMITS } from '../../core/limits.ts';
 import * as k from '../kinds.ts';
 
 const LOG_LEVELS = { debug: '', info: '', warn: '', error: '' } as const;
+
+const UP_TO_DAY = { leastMs: 1, mostMs: 24 * 3_600_000, says: 'between 1ms and 24h' };
 
 const PROTOCOLS = { grpc: '', 'http/protobuf': '' } as const;
 
@@ -45,10 +48,7 @@ export const telemetry = k.section('What the balancer tells of itself.', {
       })
       .prefault(false),
     alwaysSlowerThan: z.optional(
-      k.duration(
-        { about: 'The same for calls that took longer than this.', live: true },
-        { leastMs: 1, mostMs: 24 * 3_600_000, says: 'between 1ms and 24h' },
-      ),
+      k.duration({ about: 'The same for calls that took longer than this.', live: true }, UP_TO_DAY),
     ),
     streamSegment: k
       .duration(
@@ -61,6 +61,47 @@ export const telemetry = k.section('What the balancer tells of itself.', {
       )
       .prefault('1m'),
   }),
+  accessLog: k.section(
+    'Lines of the log for calls, on level `info`, those that failed on `warn`. Values of metadata are never in them, but for those that are named.',
+    {
+      sampleRatio: k
+        .number(
+          {
+            about:
+              'Share of calls that have a line, whatever comes of them. A stream has one when it is seen to stay open, one each interval, and one at its end.',
+            live: true,
+          },
+          { least: 0, most: 1 },
+        )
+        .prefault(0),
+      errors: k
+        .flag({
+          about:
+            'Whether calls that failed (UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS) have one always. A flood of the same failure is folded.',
+          live: true,
+        })
+        .prefault(true),
+      slowerThan: z.optional(
+        k.duration({ about: 'So do calls that took longer than this.', live: true }, UP_TO_DAY),
+      ),
+      streamInterval: k
+        .duration({ about: 'Time between two lines of a stream that is open.', live: true }, UP_TO_DAY)
+        .prefault('1m'),
+      metadata: k.list(
+        k.text(
+          { about: 'A name of request metadata.' },
+          {
+            longest: 256,
+            pattern: /^[a-z0-9._-]+$/,
+            expected: 'a name in lower case, such as x-tenant',
+            kind: 'name',
+          },
+        ),
+        { about: 'Names of request metadata whose values are in the lines.', live: true },
+        LOG_LIMITS.metadataNames,
+      ),
+    },
+  ),
   logs: k.section('The log that people read, as JSON lines on stderr.', {
     level: k.oneOf({ about: 'The least severity that is written.', live: true }, LOG_LEVELS).prefault('info'),
   }),

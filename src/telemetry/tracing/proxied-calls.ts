@@ -20,7 +20,14 @@ import { viewPick } from '../../core/pick-view.ts';
 import { outcomeOf, Status } from '../../grpc/status.ts';
 import { formatTraceparent, parseTraceparent, sampledFlag } from '../../grpc/trace-context.ts';
 import type { HeaderList } from '../../http2/http2.ts';
-import { type Call, type CallObserver, EndedBy, TRACEPARENT, TRACESTATE } from '../../proxy/proxy.ts';
+import {
+  type Call,
+  type CallObserver,
+  EndedBy,
+  endedByName,
+  TRACEPARENT,
+  TRACESTATE,
+} from '../../proxy/proxy.ts';
 import { TraceParents } from '../trace-parents.ts';
 import type { Recorder } from './recorder.ts';
 import { type RecordedSpan, SpanKind } from './span.ts';
@@ -50,7 +57,6 @@ interface Counts {
 }
 
 const NOTHING: Counts = { requests: 0, requestBytes: 0, responses: 0, responseBytes: 0 };
-const ENDED_BY = ['backend', 'proxy', 'caller'] as const;
 
 export class ProxiedCalls implements CallObserver {
   private readonly recorder: Recorder;
@@ -63,6 +69,9 @@ export class ProxiedCalls implements CallObserver {
   private readonly segments: (Segment | undefined)[] = [];
   private readonly parents = new TraceParents();
   private open = 0;
+  /** Of the call that ended last: others are told of its end after this. */
+  private endedIndex = -1;
+  private endedTrace = '';
 
   /** @param idOf the id of the backend in a slot */
   constructor(recorder: Recorder, idOf: (slot: number) => string, settings: ProxiedCallsSettings) {
@@ -79,7 +88,9 @@ export class ProxiedCalls implements CallObserver {
 
   /** The trace that a call is recorded in; undefined where it is not. */
   traceOf(call: Call): string | undefined {
-    return this.calls[call.index]?.traceId;
+    const { index } = call;
+    if (call.isOver && index === this.endedIndex) return this.endedTrace;
+    return this.calls[index]?.traceId;
   }
 
   /** Tells of streams that are open; to be called each `tickMs`. */
@@ -187,6 +198,7 @@ export class ProxiedCalls implements CallObserver {
 
   ended(call: Call, status: Status, message: string): void {
     const span = this.calls[call.index];
+    if (this.endedIndex === call.index) this.endedIndex = -1;
     if (span === undefined) {
       if (this.always) this.endedUnsampled(call, status, message);
       return;
@@ -227,13 +239,15 @@ export class ProxiedCalls implements CallObserver {
     const { recorder } = this;
     const { facts } = call;
     const { endedBy, endedAt, waitedMs } = facts;
+    this.endedIndex = call.index;
+    this.endedTrace = span.traceId;
     span.set('heapmesh.attempts', facts.sends);
     if (waitedMs > 0) span.set('heapmesh.queue_ms', round(waitedMs));
     span.set('heapmesh.request.messages', facts.request.messages);
     span.set('heapmesh.request.bytes', facts.requestBytes);
     span.set('heapmesh.response.messages', facts.response.messages);
     span.set('heapmesh.response.bytes', facts.responseBytes);
-    span.set('heapmesh.ended_by', ENDED_BY[endedBy]);
+    span.set('heapmesh.ended_by', endedByName(endedBy));
     if (endedBy === EndedBy.PROXY && status === Status.DEADLINE_EXCEEDED) {
       span.event('time-out', recorder.at(endedAt), { 'heapmesh.deadline_ms': call.timeoutMs });
     }
