@@ -5,10 +5,12 @@ import type { Config, PoolConfig } from '../config/config.ts';
 import { systemClock } from '../control/clock.ts';
 import { type Control, startControl } from '../control/control.ts';
 import { ANY_SERVICE } from '../core/core.ts';
+import type { Detector } from '../core/detector.ts';
 import type { RegistryEvent } from '../core/events.ts';
 import { MESH_LIMITS, PROCESS_LIMITS } from '../core/limits.ts';
 import { Mesh, type PoolSettings } from '../core/mesh.ts';
 import { Status } from '../grpc/status.ts';
+import type { Health } from '../health/health.ts';
 import {
   type Call,
   type PoolProxySettings,
@@ -22,6 +24,7 @@ import type { Logger, Tracing } from '../telemetry/telemetry.ts';
 import type { Running } from './running.ts';
 import { startAdminPort } from './wiring/admin.ts';
 import { wireConsole } from './wiring/console.ts';
+import { startSources } from './wiring/discovery.ts';
 import { startHealth } from './wiring/health.ts';
 import { instancesPart } from './wiring/instances.ts';
 import { wireLogs } from './wiring/logs.ts';
@@ -35,6 +38,8 @@ export interface Balancer extends Running {
   /** Undefined where nothing is traced. */
   readonly tracing: Tracing | undefined;
   readonly metrics: Metrics;
+  readonly detector: Detector;
+  readonly health: Health;
   readonly addresses: { readonly proxy: string; readonly control: string; readonly admin: string };
 }
 
@@ -66,12 +71,12 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   link.follow(mesh.registry);
   mesh.registry.onEvent(event => logEvent(logger, event));
 
-  claimConfigured(mesh, config);
   const instances = instancesPart(config, { clock, logger });
   const logs = wireLogs(config, logger);
   const traces = await wireTracing({ config, mesh, logger, env: options.env ?? process.env });
   const ticker = setInterval(() => mesh.tick(clock.now()), MESH_LIMITS.tickMs);
-  const health = startHealth({ mesh, clock, logger });
+  const health = startHealth({ mesh, clock, config, logger, parseAddress: addressOf, onError });
+  const sources = startSources(mesh, clock, config, logger);
   let closing = false;
   let control: Control | undefined;
   let proxy: TransparentProxy | undefined;
@@ -80,6 +85,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     await proxy?.close();
     await control?.close(graceMs);
     await metrics?.close();
+    sources.stop();
     health.stop();
     instances.close();
     logs.close();
@@ -104,6 +110,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       reusePort: config.proxy.reusePort,
       settings: proxySettings(config),
       reachability: health.reachability,
+      streamsLoad: id => health.health.streamsLoad(id),
       random: Math.random,
       parseAddress: addressOf,
       zone: config.instance.zone,
@@ -111,7 +118,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       onError,
     });
     const proxying = proxy;
-    health.listenTo(slot => proxying.heardAt(slot));
+    health.listenTo({ heardAt: slot => proxying.heardAt(slot), reports: id => running.reports(id) });
     metrics = startMetrics({ instance: config.instance.id, mesh, proxy, control, wall: clock.wall, onError });
     instances.start({ control: control.address, proxy: proxy.address }, () => running.instancesChanged());
     const readiness = () => ({
@@ -121,6 +128,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
         log: { kind: config.state.log, position: mesh.registry.position },
         servers: [...mesh.registry.list()].length,
         ...health.detail(),
+        ...sources.detail(),
       },
     });
     const { history } = metrics;
@@ -140,9 +148,12 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     traces.attach(proxy);
     const routes = [...healthRoutes(readiness), ...metrics.routes, ...board.routes, ...logs.routes];
     const admin = await startAdminPort({ config, routes, onError });
+    await sources.ready();
     return {
       mesh,
       proxy: proxying,
+      detector: health.detector,
+      health: health.health,
       tracing: traces.tracing,
       metrics,
       addresses: { proxy: proxy.address, control: control.address, admin: admin.address },
@@ -150,7 +161,8 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
         mesh.configurePools(poolSettings(next));
         running.reconfigure(next);
         proxying.configure(proxySettings(next));
-        claimConfigured(mesh, next);
+        health.apply(next);
+        sources.apply(next);
         instances.apply(next);
         admin.apply(next);
         board.apply(next);
@@ -168,12 +180,6 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     await shut(0);
     throw error;
   }
-}
-
-/** The configuration's servers are one source, which replaces its whole set at once. */
-function claimConfigured(mesh: Mesh, config: Config): void {
-  const body = { kind: 'replace', source: 'config', specs: config.servers } as const;
-  mesh.registry.propose(body, 'as the configuration says').catch(() => {});
 }
 
 function poolSettings(config: Config): Map<string, PoolSettings> {

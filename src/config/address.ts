@@ -32,6 +32,20 @@ export function parseAddress(text: string, options: { anyPort?: boolean } = {}):
   return { host, port };
 }
 
+/** How an address begins that is a name to be resolved, as gRPC writes it: without an authority. */
+export const DNS_SCHEME = 'dns:///';
+
+/** The `name:port` of a `dns:///` address; undefined for one that is none. */
+export function dnsName(text: string): string | undefined {
+  return text.startsWith(DNS_SCHEME) ? text.slice(DNS_SCHEME.length) : undefined;
+}
+
+/** Whether the host of `host:port` is a name that may have several addresses. */
+export function isName(text: string): boolean {
+  const address = parseAddress(text);
+  return typeof address === 'object' && isIP(address.host) === 0 && !isLoopback(address.host);
+}
+
 function whyNoAddress(text: string): string {
   if (/^[a-z]+:\/\//i.test(text)) return 'a URL is no address: leave out the scheme';
   if (isIP(text) === 6 || /^[0-9a-f:.]+:\d+$/i.test(text)) return 'an IPv6 address needs brackets';

@@ -4,6 +4,7 @@ import type { PolicyName } from '../core/policies/policies.ts';
 import type { Status } from '../grpc/status.ts';
 import { isLoopback, parseAddress } from './address.ts';
 import { type Check, crossCheck } from './cross-check.ts';
+import { type HealthRulesConfig, resolvePoolRules, resolveRules } from './health-rules.ts';
 import { fromIssue, type Problem, renderProblem } from './problem.ts';
 import { type Parsed, schema } from './schema.ts';
 import { openSource, type Source } from './source.ts';
@@ -49,14 +50,15 @@ export interface Config {
     /** With `{traceId}`; undefined is no link. */
     readonly traceLink?: string | undefined;
   };
+  /** An address may be `dns:///name:port`: one backend for each address that the name has. */
   readonly servers: readonly ServerSpec[];
   readonly pools: readonly PoolConfig[];
-  readonly health: {
-    readonly check: 'grpc' | 'none';
-    readonly intervalMs: number;
-    readonly timeoutMs: number;
-    readonly unhealthyAfter: number;
-    readonly healthyAfter: number;
+  readonly discovery: {
+    readonly dnsIntervalMs: number;
+    /** `host:port`; empty: the machine's own way of resolving names. */
+    readonly dnsServers: readonly string[];
+  };
+  readonly health: HealthRulesConfig & {
     /** Three report intervals where the file gives none. */
     readonly reportGraceMs: number;
     readonly forgetAfterMs: number;
@@ -99,6 +101,8 @@ export interface PoolConfig {
     | { readonly codes: readonly StatusName[]; readonly attempts: number; readonly budget: number }
     | undefined;
   readonly maxStreamAgeMs?: number | undefined;
+  /** All rules, those of `health` where the pool has none of its own; absent where it has none at all. */
+  readonly health?: HealthRulesConfig | undefined;
 }
 
 type StatusName = keyof typeof Status;
@@ -196,16 +200,17 @@ function resolve(parsed: Parsed, options: LoadOptions): Config {
       id: server.id ?? server.address,
       services: [...new Set(server.services)],
     })),
-    pools: parsed.pools.map(({ maxStreamAge, ...pool }) => ({
+    pools: parsed.pools.map(({ maxStreamAge, health: own, ...pool }) => ({
       ...pool,
+      ...(own === undefined ? {} : { health: resolvePoolRules(own, health) }),
       ...(maxStreamAge === undefined ? {} : { maxStreamAgeMs: maxStreamAge }),
     })),
+    discovery: {
+      dnsIntervalMs: parsed.discovery.dnsInterval,
+      dnsServers: parsed.discovery.dnsServers,
+    },
     health: {
-      check: health.check,
-      intervalMs: health.interval,
-      timeoutMs: health.timeout,
-      unhealthyAfter: health.unhealthyAfter,
-      healthyAfter: health.healthyAfter,
+      ...resolveRules(health),
       // A backend may miss one report and be late with the next before its silence says anything.
       reportGraceMs: health.reportGrace ?? 3 * control.reportInterval,
       forgetAfterMs: health.forgetAfter,

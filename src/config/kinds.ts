@@ -3,7 +3,7 @@
  * errors say of it, so that neither can drift from what is really checked.
  */
 import { z } from 'zod';
-import { cidrFault, formatAddress, isServiceName, parseAddress } from './address.ts';
+import { cidrFault, DNS_SCHEME, dnsName, formatAddress, isServiceName, parseAddress } from './address.ts';
 import { parseDuration } from './units.ts';
 
 /** What is known of one key. */
@@ -128,6 +128,17 @@ export function address(info: About, options: { listen?: boolean } = {}) {
     if (typeof value !== 'string') return NOT_IT;
     const parsed = parseAddress(value, { anyPort: options.listen === true });
     return typeof parsed === 'string' ? new Fault(parsed) : formatAddress(parsed);
+  })(info);
+}
+
+/** `host:port`, or `dns:///name:port`. */
+export function target(info: About) {
+  return scalar('address', 'host:port, such as 10.0.0.5:50051 or [::1]:50051, or dns:///name:port', value => {
+    if (typeof value !== 'string') return NOT_IT;
+    const name = dnsName(value);
+    const parsed = parseAddress(name ?? value);
+    if (typeof parsed === 'string') return new Fault(parsed);
+    return name === undefined ? formatAddress(parsed) : `${DNS_SCHEME}${formatAddress(parsed)}`;
   })(info);
 }
 

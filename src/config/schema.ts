@@ -4,6 +4,7 @@ import { CONFIG_LIMITS as most } from '../core/limits.ts';
 import * as k from './kinds.ts';
 import { admin } from './sections/admin.ts';
 import { control } from './sections/control.ts';
+import { discovery } from './sections/discovery.ts';
 import { health } from './sections/health.ts';
 import { instance } from './sections/instance.ts';
 import { pool } from './sections/pools.ts';
@@ -31,7 +32,7 @@ export const schema = k.section('The whole file. Every key may be left out.', {
     { about: 'Settings of pools; a pool without an entry has the defaults.', live: true },
     most.pools,
   ),
-  discovery: k.reserved({ about: 'Sources of backends such as DNS.' }),
+  discovery,
   health,
   scaling,
   state,

@@ -1,6 +1,7 @@
 /** A configuration's text with its places, and the flags laid over it. */
 import { type Document, isMap, isNode, isPair, LineCounter, type Pair, parseAllDocuments } from 'yaml';
 import { CONFIG_LIMITS } from '../core/limits.ts';
+import { DNS_SCHEME, isName } from './address.ts';
 import type { Flags } from './config.ts';
 import type { Path, Problem } from './problem.ts';
 
@@ -94,7 +95,9 @@ function overlayFlags(raw: unknown, flags: Flags) {
     for (const text of flags.servers) {
       const split = text.lastIndexOf('=');
       const [service, address] = split < 0 ? ['*', text] : [text.slice(0, split), text.slice(split + 1)];
-      const server = added.get(address) ?? { address, services: [] };
+      // A name stands for all its addresses; one that means this machine is one backend.
+      const target = isName(address) ? `${DNS_SCHEME}${address}` : address;
+      const server = added.get(address) ?? { address: target, services: [] };
       server.services.push(service);
       added.set(address, server);
     }

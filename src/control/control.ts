@@ -76,6 +76,8 @@ export interface Control {
   readonly operator: Operator;
   /** Open connections, report streams and watches. */
   gauges(): { connections: number; reporters: number; watches: number };
+  /** Whether a server has a report stream open here. */
+  reports(id: string): boolean;
   /** Takes over what can change at run time: the report interval, graces, and who may be registered. */
   reconfigure(config: ControlConfig): void;
   /** Other instances came or went: backends and watchers are told. */
@@ -160,6 +162,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     counters,
     operator: new Operator(operations, authorize),
     gauges: () => ({ connections: server.connections, reporters: reporters.size, watches: watches.size }),
+    reports: id => reporters.has(id),
     reconfigure(next) {
       allow = allowBackends(next.control.allowBackends);
       config = next;

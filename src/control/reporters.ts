@@ -47,6 +47,10 @@ export class Reporters {
     return this.open.size;
   }
 
+  has(id: string): boolean {
+    return this.byId.has(id);
+  }
+
   method(): Method {
     const path = '/heapmesh.v1.LoadReportService/ReportLoad';
     return requestStream('bidi', path, ReportLoadRequest, (peer: Peer, sink: Sink, link: Link) => {

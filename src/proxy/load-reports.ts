@@ -11,7 +11,13 @@ import { Field } from './fields.ts';
  * Feeds the report of a call's trailers, where there is one. They come with each call, so some are enough; a backend
  * that streams its load says there what matters more, at an interval that its score reckons with.
  */
-export function takeReport(mesh: Mesh, call: Call, list: HeaderList, now: number): void {
+export function takeReport(
+  mesh: Mesh,
+  call: Call,
+  list: HeaderList,
+  now: number,
+  streamsLoad: ((id: string) => boolean) | undefined,
+): void {
   const at = list.find(Field.ORCA);
   const { backend } = call;
   if (at < 0 || backend === undefined || call.lease < 0 || backend.streamsReports) return;
@@ -19,6 +25,7 @@ export function takeReport(mesh: Mesh, call: Call, list: HeaderList, now: number
   // Another server may have the slot by now.
   if (mesh.slotOf(backend.id) !== call.slot) return;
   backend.reportedAt = now;
+  if (streamsLoad?.(backend.id)) return;
   try {
     const report = OrcaLoadReport.decode(Buffer.from(list.value(at), 'base64'));
     mesh.report(call.slot, sampleOf(report, Number.NaN), now);

@@ -54,6 +54,8 @@ export interface ProxyOptions {
   readonly reusePort: boolean;
   readonly settings: ProxySettings;
   readonly reachability: Reachability;
+  /** Whether a server's load comes by a stream that was asked for; what its calls say is then nothing new. */
+  readonly streamsLoad?: (id: string) => boolean;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** Splits a backend's `host:port`. */
@@ -375,7 +377,7 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
   }
 
   reported(call: Call, list: HeaderList): void {
-    if (list.find(Field.ORCA) >= 0) takeReport(this.mesh, call, list, this.now());
+    if (list.find(Field.ORCA) >= 0) takeReport(this.mesh, call, list, this.now(), this.options.streamsLoad);
   }
 
   retryAfter(call: Call, status: Status, list: HeaderList | undefined): number {

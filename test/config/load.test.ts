@@ -125,9 +125,9 @@ health: { reportInterval: 1s }
       'mesh.yaml:4:13: control.leaseTtl is 5 (it has no unit); expected a duration from 1ms to 1h, such as 250ms, 1s or 5m',
       `mesh.yaml:6:48: servers[0].weight is 0; expected a number at least ${CONTROL.minWeight} and at most ${CONTROL.maxWeight}`,
       "mesh.yaml:7:11: servers[1].id is 'a', as in servers[0]; ids are unique; give one of them another id",
-      "mesh.yaml:7:23: servers[1].address is '::1:80' (an IPv6 address needs brackets); expected host:port, such as 10.0.0.5:4701 or [::1]:4701",
+      "mesh.yaml:7:23: servers[1].address is '::1:80' (an IPv6 address needs brackets); expected host:port, such as 10.0.0.5:50051 or [::1]:50051, or dns:///name:port",
       'mesh.yaml:8:5: servers[2] is 3; expected a map of keys',
-      "mesh.yaml:9:11: health.reportInterval is no key; there is 'control.reportInterval'; expected one of check, interval, timeout, unhealthyAfter, healthyAfter, reportGrace, forgetAfter",
+      "mesh.yaml:9:11: health.reportInterval is no key; there is 'control.reportInterval'; expected one of check, interval, fastInterval, jitter, timeout, unhealthyAfter, healthyAfter, service, orca, panicBelow, outliers, reportGrace, forgetAfter",
     ],
   );
 });
@@ -186,12 +186,11 @@ control: { tls: {}, auth: {} }
 admin: { tls: {} }
 servers: [{ address: h:1, tls: {} }]
 state: { log: kafka, directory: ./x }
-discovery: {}
 buffer: {}
 anycast: {}
 `;
   const found = problems(text);
-  assert.equal(found.length, 10);
+  assert.equal(found.length, 9);
   for (const problem of found) assert.match(problem, /not available in this version/);
 });
 
@@ -234,8 +233,8 @@ test('flags go before the file, and their mistakes name the flag', () => {
     config.servers.map(({ id, services }) => ({ id, services })),
     [
       { id: 'h:1', services: ['*'] },
-      { id: 'h:2', services: ['a.B', 'c.D'] },
-      { id: 'h:3', services: ['*'] },
+      { id: 'dns:///h:2', services: ['a.B', 'c.D'] },
+      { id: 'dns:///h:3', services: ['*'] },
     ],
   );
   assert.match(
@@ -243,8 +242,8 @@ test('flags go before the file, and their mistakes name the flag', () => {
     /^--server h:1: servers\[0\]\.services\[0\] is 'a\/b'/,
   );
   assert.match(
-    problems('servers: [{ address: h:1 }]', { servers: ['h:1'] })[0] ?? '',
-    /--server h:1: .*as in servers\[0\]/,
+    problems('servers: [{ address: 10.0.0.9:1 }]', { servers: ['10.0.0.9:1'] })[0] ?? '',
+    /--server 10.0.0.9:1: .*as in servers\[0\]/,
   );
 });
 
@@ -257,5 +256,42 @@ test('what has no effect yet is told', () => {
     const told = warnings.map(warning => renderProblem(warning).split(' has no effect: ')[0]);
     const at = key.length + 6;
     assert.deepEqual(told, inert.includes(key) ? [`mesh.yaml:1:${at}: ${key}`] : []);
+  }
+});
+
+test('a pool takes its health rules from `health`, but for those that it has of its own', () => {
+  const { config } = loadConfig(
+    [
+      'health: { interval: 2s, check: watch, outliers: { consecutiveFailures: 7 } }',
+      "pools: [{ service: a.B, health: { check: tcp, outliers: { baseEjection: 5s } } }, { service: '*' }]",
+      'servers: [{ address: dns:///backend.test:50051, weight: 2 }]',
+      "discovery: { dnsInterval: 1s, dnsServers: ['127.0.0.1:5353'] }",
+    ].join('\n'),
+    { file: 'f', hostname: 'h' },
+  );
+  const [own, rest] = config.pools;
+  assert.equal(own?.health?.check, 'tcp');
+  assert.equal(own?.health?.intervalMs, 2_000);
+  assert.equal(own?.health?.outliers.baseEjectionMs, 5_000);
+  assert.equal(own?.health?.outliers.consecutiveFailures, 5);
+  assert.equal(rest?.health, undefined);
+  assert.equal(config.health.outliers.consecutiveFailures, 7);
+  assert.equal(config.health.outliers.maxEjectionMs, 300_000);
+  assert.equal(config.servers[0]?.address, 'dns:///backend.test:50051');
+  assert.deepEqual(config.discovery, { dnsIntervalMs: 1_000, dnsServers: ['127.0.0.1:5353'] });
+});
+
+test('a name in `servers` is written without an authority and with a port', () => {
+  for (const address of [
+    'dns:///backend.test',
+    'dns://8.8.8.8/backend.test:1',
+    'dns:backend.test:1',
+    'xds:///a:1',
+  ]) {
+    const text = `servers: [{ address: '${address}' }]`;
+    assert.throws(
+      () => loadConfig(text, { file: 'f', hostname: 'h' }),
+      /expected host:port, .* dns:\/\/\/name:port/,
+    );
   }
 });

@@ -29,9 +29,12 @@ function configOf(servers: readonly ServerOf[], settings: Settings) {
   });
   const listen = { listen: '127.0.0.1:0' };
   const proxy = { ...listen, ...(settings.proxy as object | undefined) };
+  // Checks would be streams that no test has made; those of test/health ask for them.
+  const health = settings.health ?? { check: 'none', orca: false };
   // YAML is a superset of JSON.
   const admin = { ...listen, ...(settings.admin as object | undefined) };
-  const text = JSON.stringify({ ...settings, proxy, control: listen, admin, servers: listed });
+  const control = { ...listen, ...(settings.control as object | undefined) };
+  const text = JSON.stringify({ ...settings, health, proxy, control, admin, servers: listed });
   return loadConfig(text, { file: 'test', hostname: 'lb-1' }).config;
 }
 

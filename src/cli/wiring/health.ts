@@ -1,17 +1,30 @@
-/** Ties what judges servers (`core/detector.ts`, `health/`) to the parts that see and use them. */
+/** Ties what judges servers (`core/detector.ts`) and what asks them (`health/`) to the parts that see and use them. */
+import type { Config } from '../../config/config.ts';
 import type { Clock } from '../../control/clock.ts';
+import { ANY_SERVICE } from '../../core/core.ts';
 import { Detector } from '../../core/detector.ts';
 import { HEALTH_LIMITS } from '../../core/limits.ts';
 import type { Mesh } from '../../core/mesh.ts';
-import { OUTLIER_DEFAULTS } from '../../core/outlier.ts';
 import { PanicLevel } from '../../core/panic.ts';
+import { type CheckRules, Health } from '../../health/health.ts';
 import type { Reachability } from '../../proxy/proxy.ts';
 import type { Logger } from '../../telemetry/telemetry.ts';
 
 export interface HealthOptions {
   readonly mesh: Mesh;
   readonly clock: Clock;
+  readonly config: Config;
   readonly logger: Logger;
+  readonly parseAddress: (address: string) => { readonly host: string; readonly port: number };
+  readonly onError: (error: unknown) => void;
+}
+
+/** Others that see servers, once they are there. */
+interface Witnesses {
+  /** When octets of an answer came from the server in a slot last, ms. */
+  heardAt(slot: number): number;
+  /** Whether a server has a report stream open here. */
+  reports(id: string): boolean;
 }
 
 /** What other parts see of it. */
@@ -19,22 +32,26 @@ export interface HealthParts {
   /** Where the proxy says what it reaches. */
   readonly reachability: Reachability;
   readonly detector: Detector;
+  readonly health: Health;
   /** For `/readyz`. */
   detail(): Readonly<Record<string, unknown>>;
-  /** When octets of an answer came from a server last, by who relays calls. */
-  listenTo(heardAt: (slot: number) => number): void;
+  listenTo(witnesses: Witnesses): void;
+  apply(config: Config): void;
   stop(): void;
 }
 
-export function startHealth({ mesh, clock, logger }: HealthOptions): HealthParts {
-  let heardAt = (_slot: number): number => Number.NEGATIVE_INFINITY;
-  const detector = new Detector({
+export function startHealth(options: HealthOptions): HealthParts {
+  const { mesh, clock, logger } = options;
+  let { config } = options;
+  let rules = rulesByService(config);
+  let witnesses: Witnesses | undefined;
+  const detector: Detector = new Detector({
     mesh,
-    rulesOf: () => ({ outliers: OUTLIER_DEFAULTS, panicBelow: 0.5 }),
-    suspicionMs: 5_000,
+    rulesOf: service => rules(service),
+    suspicionMs: config.health.intervalMs,
     random: Math.random,
-    heardAt: slot => heardAt(slot),
-    reports: (_id, view) => view.sources.includes('stream'),
+    heardAt: slot => witnesses?.heardAt(slot) ?? Number.NEGATIVE_INFINITY,
+    reports: id => witnesses?.reports(id) === true || health.streamsLoad(id),
     onPanic: ({ service, panicLevel }, cause) => {
       if (panicLevel === PanicLevel.CALM) logger.info(`pool ${service} is calm again: ${cause}`);
       else logger.warn(`pool ${service} is in panic: ${cause}`);
@@ -44,9 +61,22 @@ export function startHealth({ mesh, clock, logger }: HealthOptions): HealthParts
       else logger.info(`this instance trusts itself again: ${cause}`);
     },
   });
-  const looker = setInterval(() => detector.look(clock.now()), HEALTH_LIMITS.lookMs);
+  const health = new Health({
+    mesh,
+    detector,
+    rulesOf: service => rules(service),
+    parseAddress: options.parseAddress,
+    random: Math.random,
+    onError: options.onError,
+  });
+  const looker = setInterval(() => {
+    const now = clock.now();
+    detector.look(now);
+    health.look(now);
+  }, HEALTH_LIMITS.lookMs);
   return {
     detector,
+    health,
     reachability: {
       unreachable: (id, why) => detector.unreachable(id, `the proxy: ${why}`),
       reachable: id => detector.reachable(id, 'the proxy reaches it again'),
@@ -58,12 +88,31 @@ export function startHealth({ mesh, clock, logger }: HealthOptions): HealthParts
         ...(detector.suspectsItself && { suspectsItself: true }),
       };
     },
-    listenTo: heard => {
-      heardAt = heard;
+    listenTo: all => {
+      witnesses = all;
+    },
+    apply: next => {
+      config = next;
+      rules = rulesByService(config);
+      detector.configure(config.health.intervalMs);
+      health.configure();
     },
     stop: () => {
       clearInterval(looker);
+      health.stop();
       detector.stop();
     },
   };
+}
+
+type Rules = CheckRules & ReturnType<ConstructorParameters<typeof Detector>[0]['rulesOf']>;
+
+/** Rules of a service: those of its pool's entry, of the entry for all pools, or of `health`. */
+function rulesByService(config: Config): (service: string) => Rules {
+  const orcaIntervalMs = config.control.reportIntervalMs;
+  const all = { ...config.health, orcaIntervalMs };
+  const own = new Map<string, Rules>(
+    config.pools.map(pool => [pool.service, pool.health ? { ...pool.health, orcaIntervalMs } : all]),
+  );
+  return service => own.get(service) ?? own.get(ANY_SERVICE) ?? all;
 }

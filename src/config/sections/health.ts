@@ -1,43 +1,11 @@
 /** `health:` */
 import { z } from 'zod';
 import * as k from '../kinds.ts';
-import { UP_TO_DAY, UP_TO_HOUR } from './shared.ts';
-
-const HEALTH_CHECKS = {
-  grpc: 'calls `grpc.health.v1.Health/Check`',
-  none: 'no active checks',
-} as const;
-
-const NO_CHECKS = 'this version does no active health checks';
+import { healthRules } from './health-rules.ts';
+import { UP_TO_DAY } from './shared.ts';
 
 export const health = k.section('When a backend counts as alive.', {
-  check: k
-    .oneOf(
-      { about: 'How backends without a load stream are checked.', inert: NO_CHECKS, live: true },
-      HEALTH_CHECKS,
-    )
-    .prefault('grpc'),
-  interval: k
-    .duration({ about: 'Time between checks of one backend.', inert: NO_CHECKS, live: true }, UP_TO_HOUR)
-    .prefault('5s'),
-  timeout: k
-    .duration(
-      { about: 'A check without an answer for this long has failed.', inert: NO_CHECKS, live: true },
-      UP_TO_HOUR,
-    )
-    .prefault('1s'),
-  unhealthyAfter: k
-    .number(
-      { about: 'Failed checks in a row until a backend is ejected.', inert: NO_CHECKS, live: true },
-      { integer: true, least: 1, most: 1_000 },
-    )
-    .prefault(3),
-  healthyAfter: k
-    .number(
-      { about: 'Good checks in a row until it is back.', inert: NO_CHECKS, live: true },
-      { integer: true, least: 1, most: 1_000 },
-    )
-    .prefault(2),
+  ...healthRules,
   reportGrace: z.optional(
     k.duration(
       {

@@ -4,6 +4,7 @@ import { CONTROL } from '../../core/limits.ts';
 import { POLICIES } from '../../core/policies/policies.ts';
 import { STATUS_NAMES, type Status } from '../../grpc/status.ts';
 import * as k from '../kinds.ts';
+import { poolHealth } from './health-rules.ts';
 import { AN_AGE } from './shared.ts';
 
 /** All but OK, which is no failure. */
@@ -49,6 +50,7 @@ export const pool = k.section('Settings of one pool.', {
     )
     .prefault(1.5),
   retry: z.optional(retry),
+  health: z.optional(poolHealth),
   maxStreamAge: z.optional(
     k.duration(
       {

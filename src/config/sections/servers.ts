@@ -6,7 +6,11 @@ import { ID, tls, ZONE } from './shared.ts';
 
 export const server = k.section('One backend.', {
   id: z.optional(k.text({ about: 'Unique. The address where it is left out.', live: true }, ID)),
-  address: k.address({ about: 'Where the backend takes calls. Required.', live: true }),
+  address: k.target({
+    about:
+      'Where the backend takes calls; `dns:///name:port` is one backend for each address of the name. Required.',
+    live: true,
+  }),
   services: z
     .preprocess(
       value => (typeof value === 'string' ? [value] : (value ?? ['*'])),

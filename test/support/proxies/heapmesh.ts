@@ -24,6 +24,8 @@ function config(
     },
     control: { listen: '127.0.0.1:0' },
     admin: { listen: '127.0.0.1:0' },
+    // The cases count what comes to their backends, and these have no health service.
+    health: { check: 'none', orca: false },
     servers: backends.map((each, index) => {
       const weight = weightOf(options, index);
       const server = { id: `s${index}`, address: each, services: ['*'] };

@@ -1,0 +1,170 @@
+/**
+ * Active health checks and load that is asked for, of all servers that the registry knows: `grpc.health.v1` by Check
+ * or Watch, TCP, and `xds.service.orca.v3.OpenRcaService` from servers that do not stream their load by themselves.
+ * What it finds goes to the detector, which decides what becomes of a server.
+ */
+import { ANY_SERVICE, type LoadSample, type ServerView } from '../core/core.ts';
+import type { Detector } from '../core/detector.ts';
+import { HEALTH_LIMITS, ORCA_LIMITS } from '../core/limits.ts';
+import type { Mesh } from '../core/mesh.ts';
+import { LinkContext } from './link.ts';
+import type { Verdict } from './verdict.ts';
+import { type CheckRules, Watched, type WatchedHost } from './watched.ts';
+
+export type { CheckRules } from './watched.ts';
+
+export interface HealthOptions {
+  readonly mesh: Mesh;
+  readonly detector: Detector;
+  /** Of the pool that a server belongs to first. */
+  readonly rulesOf: (service: string) => CheckRules;
+  /** Splits a server's `host:port`. */
+  readonly parseAddress: (address: string) => { readonly host: string; readonly port: number };
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Hears of faults of our own. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** What has happened since the start, as plain numbers that are read at scrape time. */
+export interface HealthCounters {
+  /** Checks by what they found. */
+  serving: number;
+  alive: number;
+  failing: number;
+  dead: number;
+  /** Load reports that were asked for. */
+  loads: number;
+}
+
+export class Health implements WatchedHost {
+  readonly context: LinkContext;
+  readonly random: () => number;
+  readonly counters: HealthCounters = { serving: 0, alive: 0, failing: 0, dead: 0, loads: 0 };
+  private readonly options: HealthOptions;
+  private readonly servers = new Map<string, Watched>();
+  /** Checks that were under way at the last look. */
+  private underWay = 0;
+  private lastLook = Number.NaN;
+  private readonly unfollow: () => void;
+
+  constructor(options: HealthOptions) {
+    this.options = options;
+    this.random = options.random;
+    const { mesh } = options;
+    this.context = new LinkContext(() => mesh.now(), options.onError);
+    this.unfollow = mesh.registry.onChange((id, before, after) => this.follow(id, before, after));
+    for (const view of mesh.registry.list()) this.follow(view.spec.id, undefined, view);
+  }
+
+  /** Servers that are looked after, and checks under way. */
+  gauges(): { readonly servers: number; readonly checking: number; readonly loadStreams: number } {
+    let loadStreams = 0;
+    for (const server of this.servers.values()) if (server.streamsLoad) loadStreams++;
+    return { servers: this.servers.size, checking: this.underWay, loadStreams };
+  }
+
+  /** Whether load comes from a server by a stream that was asked for. */
+  streamsLoad(id: string): boolean {
+    return this.servers.get(id)?.streamsLoad ?? false;
+  }
+
+  /** Rules have changed. */
+  configure(): void {
+    const { registry } = this.options.mesh;
+    const now = this.context.now();
+    for (const server of this.servers.values()) {
+      const view = registry.get(server.id);
+      if (view === undefined) continue;
+      server.rules = this.rulesOf(view);
+      this.want(server, view);
+      server.restart(now);
+    }
+  }
+
+  /** What is due by time; to be called each `HEALTH_LIMITS.lookMs`. */
+  look(now: number): void {
+    const gap = now - this.lastLook;
+    this.lastLook = now;
+    let underWay = 0;
+    for (const server of this.servers.values()) {
+      if (gap > HEALTH_LIMITS.stallMs) server.forgive(gap);
+      server.look(now);
+      if (server.checking) underWay++;
+    }
+    let opens: number = ORCA_LIMITS.opensAtOnce;
+    for (const server of this.servers.values()) {
+      if (server.dueAt <= now && server.isDue && underWay < HEALTH_LIMITS.checksAtOnce) {
+        server.begin(now);
+        underWay++;
+      } else if (opens > 0 && server.loadIsDue(now)) {
+        server.openLoadLink();
+        opens--;
+      }
+    }
+    this.underWay = underWay;
+  }
+
+  stop(): void {
+    this.unfollow();
+    for (const server of this.servers.values()) server.stop();
+    this.servers.clear();
+  }
+
+  checked(server: Watched, { finding, says }: Verdict): void {
+    this.counters[finding]++;
+    const { detector } = this.options;
+    const { unhealthyAfter, healthyAfter } = server.rules;
+    if (server.fails >= unhealthyAfter) {
+      detector.failedChecks(server.id, `${ordinal(server.fails)} failed check: ${says}`, finding === 'dead');
+    } else if (server.passes >= healthyAfter) {
+      detector.passedChecks(server.id, `${server.passes} checks passed: ${says}`, finding === 'serving');
+    }
+  }
+
+  loaded(server: Watched, sample: LoadSample): void {
+    const { mesh } = this.options;
+    const slot = mesh.slotOf(server.id);
+    if (slot < 0) return;
+    this.counters.loads++;
+    mesh.report(slot, sample, this.context.now());
+  }
+
+  private follow(id: string, before: ServerView | undefined, after: ServerView | undefined): void {
+    let server = this.servers.get(id);
+    if (server !== undefined && server.address !== after?.spec.address) {
+      server.stop();
+      this.servers.delete(id);
+      server = undefined;
+    }
+    if (after === undefined) return;
+    if (server === undefined) {
+      const { address } = after.spec;
+      server = new Watched(id, address, this.options.parseAddress(address), this.rulesOf(after), this);
+      this.servers.set(id, server);
+    } else if (before?.spec.services[0] !== after.spec.services[0]) {
+      server.rules = this.rulesOf(after);
+    }
+    // What passed before it was ejected does not speak for it now.
+    if (after.state === 'EJECTED' && before?.state !== 'EJECTED') server.passes = 0;
+    this.want(server, after);
+  }
+
+  /** A server that nobody claims is nobody's to check; one that drains takes no more calls. */
+  private want(server: Watched, view: ServerView): void {
+    const claimed = view.sources.length > 0;
+    server.wantsChecks = claimed && view.state !== 'DRAINING';
+    const reports = view.sources.includes('stream');
+    server.wantsLoad = claimed && server.rules.orca && view.state !== 'STANDBY' && !reports;
+  }
+
+  private rulesOf({ spec }: ServerView): CheckRules {
+    return this.options.rulesOf(spec.services[0] ?? ANY_SERVICE);
+  }
+}
+
+function ordinal(n: number): string {
+  const teen = n % 100 >= 11 && n % 100 <= 13;
+  const suffix = teen ? 'th' : ({ 1: 'st', 2: 'nd', 3: 'rd' }[n % 10] ?? 'th');
+  return `${n}${suffix}`;
+}
