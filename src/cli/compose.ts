@@ -101,6 +101,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       config,
       instances: instances.addresses,
       directory: instances.directory,
+      tracer: traces.tracer,
     });
     const running = control;
     const listen = addressOf(config.proxy.listen);

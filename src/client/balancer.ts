@@ -1,6 +1,7 @@
 /** One balancer of a pick client: its connection, whether it is there, the outcomes that are for it. */
 import type { ChannelCredentials, Client, ClientUnaryCall, ServiceError } from '@grpc/grpc-js';
 import { PickServerRequest, PickServerResponse } from '../gen/heapmesh/v1/lookaside.ts';
+import type { TraceContext } from '../grpc/trace-context.ts';
 import { Backoff } from './backoff.ts';
 import { type ChannelOptions, Connectivity, type GrpcJs } from './grpc.ts';
 import { type OutcomeCounts, Outcomes } from './outcomes.ts';
@@ -21,7 +22,12 @@ export interface BalancerOptions {
 }
 
 export type PickAnswer =
-  | { readonly kind: 'picked'; readonly response: PickServerResponse }
+  | {
+      readonly kind: 'picked';
+      readonly response: PickServerResponse;
+      /** `traceresponse`: the balancer's span of the pick; empty where it made none. */
+      readonly trace: string;
+    }
   /** The balancer's own word. */
   | { readonly kind: 'answered'; readonly status: number; readonly details: string }
   /** It could not be reached, or did not answer in time. */
@@ -60,17 +66,26 @@ export class Balancer {
     });
   }
 
-  /** `timeoutMs` is for this balancer alone. */
-  pick(request: PickServerRequest, timeoutMs: number): Promise<PickAnswer> {
+  /** `timeoutMs` is for this balancer alone. @param context to go with the pick; undefined: it is not traced */
+  pick(
+    request: PickServerRequest,
+    timeoutMs: number,
+    context: TraceContext | undefined,
+  ): Promise<PickAnswer> {
     return new Promise(resolve => {
       const deadline = Date.now() + timeoutMs;
       const metadata = new this.#grpc.Metadata();
+      if (context !== undefined) {
+        if (context.traceparent !== '') metadata.set('traceparent', context.traceparent);
+        if (context.tracestate !== '') metadata.set('tracestate', context.tracestate);
+      }
+      let trace = '';
       const answered = (error: ServiceError | null, response?: PickServerResponse) => {
         this.#calls.delete(call);
         if (error === null && response !== undefined) {
           this.downUntil = 0;
           this.#backoff.reset();
-          resolve({ kind: 'picked', response });
+          resolve({ kind: 'picked', response, trace });
         } else {
           resolve(this.#failed(error));
         }
@@ -84,6 +99,11 @@ export class Balancer {
         { deadline },
         answered,
       );
+      if (context !== undefined) {
+        call.on('metadata', head => {
+          trace = head.get('traceresponse')[0]?.toString() ?? '';
+        });
+      }
       this.#calls.add(call);
     });
   }

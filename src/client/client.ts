@@ -7,6 +7,7 @@
  *
  * Needs nothing but `@grpc/grpc-js`, a peer dependency.
  */
+export type { CallTrace, CallTracer, TraceContext, TracedCall } from '../grpc/call-tracer.ts';
 export { ClientError, type ClientErrorCode } from './error.ts';
 export type { GrpcModule } from './grpc.ts';
 export type { CallOutcome, Lease, LoadReport } from './lease.ts';

@@ -2,6 +2,7 @@
 import * as ownGrpc from '@grpc/grpc-js';
 import { CALLER_LIMITS } from '../core/limits.ts';
 import type { PickServerRequest, PickServerResponse } from '../gen/heapmesh/v1/lookaside.ts';
+import type { CallTrace, CallTracer, TraceContext } from '../grpc/call-tracer.ts';
 import { millisOf } from '../grpc/duration.ts';
 import { Status } from '../grpc/status.ts';
 import { Balancer } from './balancer.ts';
@@ -30,6 +31,8 @@ export interface PickClientOptions {
   readonly credentials?: ownGrpc.ChannelCredentials;
   /** Further grpc-js channel options for them. */
   readonly channelOptions?: ChannelOptions;
+  /** Traces picks and the calls of `call`. Default: nothing is traced. */
+  readonly tracer?: CallTracer;
   /** The copy of grpc-js that made `credentials`. Default: the one that this package resolves. */
   readonly grpc?: GrpcModule;
 }
@@ -61,6 +64,8 @@ export interface Picked {
   readonly lease: Lease;
   /** The balancer's instance. */
   readonly instanceId: string;
+  /** The balancer's span of the pick, for a link from that of the call; undefined where it made none. */
+  readonly trace?: TraceContext | undefined;
 }
 
 export interface CallWish extends PickWish {
@@ -83,8 +88,11 @@ export interface PickClient {
   /**
    * Picks, calls `run` with the server, and completes the lease: with OK where it resolves, else with
    * the error's `code`. After UNAVAILABLE it tries other servers, so `run` must bear being run again.
+   *
+   * With a `tracer` each attempt is a client span that is linked to the balancer's span of its pick; `run`
+   * is given the context that is to go with the call, as the metadata `traceparent` and `tracestate`.
    */
-  call<T>(run: (server: PickedServer) => Promise<T>, wish?: CallWish): Promise<T>;
+  call<T>(run: (server: PickedServer, context?: TraceContext) => Promise<T>, wish?: CallWish): Promise<T>;
   stats(): PickStats;
   /** Sends the outcomes that wait, for up to a second, and closes the connections. */
   close(): Promise<void>;
@@ -179,7 +187,10 @@ class LookasideClient implements PickClient {
     }
   }
 
-  async call<T>(run: (server: PickedServer) => Promise<T>, wish: CallWish = {}): Promise<T> {
+  async call<T>(
+    run: (server: PickedServer, context?: TraceContext) => Promise<T>,
+    wish: CallWish = {},
+  ): Promise<T> {
     const { attempts = CALLER_LIMITS.callAttempts, ...pickWish } = wish;
     const tried = [...(wish.excludeIds ?? [])];
     let last: unknown;
@@ -192,13 +203,16 @@ class LookasideClient implements PickClient {
         throw last ?? error;
       }
       const { server, lease } = picked;
+      const trace = this.#begin(picked, wish.method ?? '', attempt);
       try {
-        const result = await run(server);
+        const result = await run(server, trace?.context ?? this.#options.tracer?.current());
         lease.complete();
+        trace?.end(Status.OK);
         return result;
       } catch (error) {
         const code = (error as { code?: unknown } | null)?.code;
         const status = Number.isInteger(code) && (code as number) > 0 ? (code as number) : Status.UNKNOWN;
+        trace?.end(status, (error as Error | null)?.message ?? '');
         lease.complete({ status });
         if (status !== Status.UNAVAILABLE || attempt >= attempts) throw error;
         if (tried.length >= CALLER_LIMITS.excludeIds) throw error;
@@ -229,6 +243,23 @@ class LookasideClient implements PickClient {
     this.#hold.release();
   }
 
+  /** The span of a call to a picked server, where it is traced. */
+  #begin({ server, trace }: Picked, method: string, attempt: number): CallTrace | undefined {
+    const { address } = server;
+    const colon = address.lastIndexOf(':');
+    return this.#options.tracer?.begin({
+      kind: 'client',
+      method: method === '' ? this.#options.service : `${this.#options.service}/${method}`,
+      link: trace,
+      attributes: {
+        'server.address': address.slice(0, colon),
+        'server.port': Number(address.slice(colon + 1)),
+        'heapmesh.backend': server.id,
+        'heapmesh.attempt': attempt,
+      },
+    });
+  }
+
   #request(wish: PickWish): PickServerRequest {
     const { method = '', hashKey = '', zone = this.#options.zone ?? '', excludeIds = [] } = wish;
     for (const [name, value] of Object.entries({ method, hashKey, zone })) {
@@ -245,6 +276,8 @@ class LookasideClient implements PickClient {
 
   /** Round after round over the balancers, until one answers or the time is over. */
   async #ask(request: PickServerRequest, deadline: number): Promise<Picked> {
+    const { tracer } = this.#options;
+    const context = tracer && (tracer.current() ?? { traceparent: '', tracestate: '' });
     const whys: string[] = [];
     for (;;) {
       const order = this.#order();
@@ -253,11 +286,11 @@ class LookasideClient implements PickClient {
         const leftMs = deadline - performance.now();
         if (leftMs <= 0) throw silent(whys);
         // One that hangs must leave the others their share of the time.
-        const answer = await balancer.pick(request, leftMs / (order.length - i));
+        const answer = await balancer.pick(request, leftMs / (order.length - i), context);
         this.#requireOpen();
         if (answer.kind === 'picked') {
           this.#at = this.#balancers.indexOf(balancer);
-          return this.#picked(answer.response, balancer);
+          return this.#picked(answer.response, balancer, answer.trace);
         }
         whys.push(answer.details);
         if (answer.kind === 'answered') {
@@ -282,7 +315,7 @@ class LookasideClient implements PickClient {
     return [...all.filter(one => one.downUntil <= now), ...all.filter(one => one.downUntil > now)];
   }
 
-  #picked(response: PickServerResponse, balancer: Balancer): Picked {
+  #picked(response: PickServerResponse, balancer: Balancer, traceparent: string): Picked {
     const { server, leaseId: id, instanceId } = response;
     if (server === undefined)
       throw new ClientError('refused', `${balancer.address} answered without a server`);
@@ -306,7 +339,8 @@ class LookasideClient implements PickClient {
       this.#renewTimer = setInterval(() => this.#renew(), Math.max(10, ttlMs / 8)).unref();
     }
     const { address, zone, labels } = server;
-    return { server: { id: server.id, address, zone, labels }, lease, instanceId };
+    const trace = traceparent === '' ? undefined : { traceparent, tracestate: '' };
+    return { server: { id: server.id, address, zone, labels }, lease, instanceId, trace };
   }
 
   #renew(): void {

@@ -3,6 +3,7 @@
  * and reflection on one address, over one mesh.
  */
 import type { Mesh } from '../core/mesh.ts';
+import type { CallTracer } from '../grpc/call-tracer.ts';
 import { formatHostPort, parseListen } from './address.ts';
 import { Admin, adminService } from './admin.ts';
 import { type Authorize, allowAll, allowBackends } from './authorize.ts';
@@ -22,6 +23,7 @@ import { PickAnswers } from './pick-answer.ts';
 import { REFLECTION_SERVICES, reflectionServices } from './reflection.ts';
 import { Reporters } from './reporters.ts';
 import type { Service } from './rpc.ts';
+import { TracedPicks } from './traced-picks.ts';
 import { Watches } from './watches.ts';
 
 export type { Action, Authorize } from './authorize.ts';
@@ -66,6 +68,8 @@ export interface ControlOptions {
   readonly instances?: (own: string) => readonly string[];
   /** What is known of all instances; by default of this one alone. */
   readonly directory?: () => InstanceDirectory;
+  /** Picks are traced by it; by default they are not. */
+  readonly tracer?: CallTracer | undefined;
 }
 
 export interface Control {
@@ -126,12 +130,16 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   });
   const events = new EventFeed({ ...shared });
   const health = new Health(SERVICES);
-  const picks = new Picks({ ...shared, answers, zone: config.instance.zone });
+  const traced = options.tracer && new TracedPicks(options.tracer, mesh);
+  const picks = new Picks({ ...shared, answers, zone: config.instance.zone, traced });
 
   const operations = new Admin({ mesh, clock, allow: host => allow(host) });
   const [lookaside, loadReport, admin] = SERVICES as [string, string, string];
   const services: Service[] = [
-    { name: lookaside, methods: [picks.method(), watches.method(), reportOutcomes({ ...shared, leaseIds })] },
+    {
+      name: lookaside,
+      methods: [picks.method(), watches.method(), reportOutcomes({ ...shared, leaseIds, traced })],
+    },
     { name: loadReport, methods: [reporters.method()] },
     {
       name: admin,
@@ -179,6 +187,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
         lifecycle.stop();
         reporters.stop();
         watches.stop();
+        traced?.stop();
         events.stop();
         await server.close(graceMs);
         unfollow();

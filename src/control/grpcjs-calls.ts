@@ -64,15 +64,21 @@ function asBuffer(bytes: Uint8Array): Buffer {
  * Reads grpc-js's `address:port`, where an IPv6 address has no brackets, when somebody first asks: few
  * handlers do. Streams ask at once, since grpc-js forgets the address with the connection.
  */
+interface PeerCall {
+  getPeer(): string;
+  readonly metadata: Metadata;
+  sendMetadata(metadata: Metadata): void;
+}
+
 class GrpcPeer implements Peer {
-  private readonly call: { getPeer(): string };
+  private readonly call: PeerCall;
   private text: string | undefined;
 
-  constructor(call: { getPeer(): string }) {
+  constructor(call: PeerCall) {
     this.call = call;
   }
 
-  static ofStream(call: { getPeer(): string }): GrpcPeer {
+  static ofStream(call: PeerCall): GrpcPeer {
     const peer = new GrpcPeer(call);
     peer.text = call.getPeer();
     return peer;
@@ -82,6 +88,17 @@ class GrpcPeer implements Peer {
     this.text ??= this.call.getPeer();
     const host = this.text.slice(0, Math.max(0, this.text.lastIndexOf(':')));
     return host.startsWith('::ffff:') && host.includes('.') ? host.slice(7) : host;
+  }
+
+  metadata(name: string): string {
+    const [value = ''] = this.call.metadata.get(name);
+    return value.toString();
+  }
+
+  answer(name: string, value: string): void {
+    const metadata = new Metadata();
+    metadata.set(name, value);
+    this.call.sendMetadata(metadata);
   }
 
   get address(): string {
@@ -199,10 +216,9 @@ function serverStream(
   };
 }
 
-interface Readable {
+interface Readable extends PeerCall {
   on(event: 'data', listener: (message: unknown) => void): unknown;
   on(event: 'end' | 'cancelled', listener: () => void): unknown;
-  getPeer(): string;
 }
 
 function receive(

@@ -8,6 +8,7 @@ import type { ControlCounters } from './counters.ts';
 import { type LeaseIds, NoLease } from './lease-id.ts';
 import { requestStream } from './methods.ts';
 import type { Method, Sink } from './rpc.ts';
+import type { TracedPicks } from './traced-picks.ts';
 import { validDuration, validLoad } from './validate.ts';
 
 export interface OutcomesOptions {
@@ -16,6 +17,7 @@ export interface OutcomesOptions {
   readonly authorize: Authorize;
   readonly clock: Clock;
   readonly counters: ControlCounters;
+  readonly traced?: TracedPicks | undefined;
 }
 
 /** A call that took longer than a week is a caller's clock gone wrong. */
@@ -65,6 +67,7 @@ class Batch {
       counters.outcomesUnknown++;
       return;
     }
+    if (!request.inProgress) this.options.traced?.completed(lease, request.grpcStatus, latencyMs);
     this.accepted++;
     counters.outcomesAccepted++;
     // A trailer that says only what the one call cost tells nothing of the backend's load.

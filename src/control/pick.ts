@@ -4,6 +4,7 @@ import { LeaseKind } from '../core/load-table.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { PickWant, Pool } from '../core/pool.ts';
 import type { PickServerRequest } from '../gen/heapmesh/v1/lookaside.ts';
+import type { CallTrace } from '../grpc/call-tracer.ts';
 import { Status } from '../grpc/status.ts';
 import { type Authorize, demand } from './authorize.ts';
 import { heard, publish } from './channels.ts';
@@ -12,6 +13,7 @@ import type { ControlCounters } from './counters.ts';
 import type { PickAnswers } from './pick-answer.ts';
 import { decodePick } from './pick-request.ts';
 import { type Peer, RpcError, type UnaryMethod } from './rpc.ts';
+import type { TracedPicks } from './traced-picks.ts';
 import { validPick } from './validate.ts';
 
 export interface PickOptions {
@@ -22,6 +24,7 @@ export interface PickOptions {
   readonly counters: ControlCounters;
   /** Zone of callers that name none; empty for none. */
   readonly zone: string;
+  readonly traced?: TracedPicks | undefined;
 }
 
 export class Picks {
@@ -36,11 +39,15 @@ export class Picks {
       kind: 'unary',
       path: '/heapmesh.v1.LookasideService/PickServer',
       decode: decodePick,
-      handle: (request, peer) => this.pick(request, peer),
+      handle: (request, peer) => {
+        const { traced } = this.options;
+        if (traced === undefined) return this.pick(request, peer, undefined);
+        return traced.run(request.service, request.method, peer, trace => this.pick(request, peer, trace));
+      },
     };
   }
 
-  private pick(request: PickServerRequest, peer: Peer): Buffer {
+  private pick(request: PickServerRequest, peer: Peer, trace: CallTrace | undefined): Buffer {
     const { mesh, answers, authorize, clock, counters } = this.options;
     try {
       validPick(request);
@@ -60,6 +67,7 @@ export class Picks {
     if (lease < 0) throw this.refusal(pool, service, lease as PickFailure);
     const slot = mesh.leases.slotOf(lease);
     counters.picked++;
+    if (trace !== undefined) this.options.traced?.picked(trace, pool, lease, slot);
     if (heard('heapmesh:control:pick')) {
       publish('heapmesh:control:pick', () => ({ service, serverId: mesh.idOf(slot), failure: 0 }));
     }

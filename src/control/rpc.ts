@@ -13,6 +13,10 @@ export interface Peer {
   readonly address: string;
   /** What the peer has proved to be; absent without authentication. */
   readonly identity?: string;
+  /** A value of the call's metadata; empty where there is none. Of unary calls. */
+  metadata?(name: string): string;
+  /** Adds a field to what goes before the answer; once a call. Of unary calls. */
+  answer?(name: string, value: string): void;
 }
 
 /** One field of a request that is not as it must be. */

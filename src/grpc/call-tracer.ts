@@ -8,8 +8,8 @@ export type { TraceContext } from './trace-context.ts';
 
 /** A call about to begin, or come in. */
 export interface TracedCall {
-  readonly kind: 'client' | 'server';
-  /** `package.Service/Method`. */
+  readonly kind: 'client' | 'server' | 'internal';
+  /** `package.Service/Method`; what is done, where it is no call. */
   readonly method: string;
   /** What it belongs to; undefined: what the code that makes the call is in, as far as the tracer knows that. */
   readonly parent?: TraceContext | undefined;

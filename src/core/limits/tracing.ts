@@ -20,5 +20,7 @@ export const TRACING_LIMITS = {
   /** How often open streams are looked at, ms. */
   tickMs: 1_000,
   /** Leases whose pick was traced and whose outcome is waited for; the oldest gives way. */
-  tracedLeases: 10_000,
+  leases: 10_000,
+  /** How often those whose time is up are looked for, ms. */
+  leaseSweepMs: 1_000,
 } as const;

@@ -5,6 +5,8 @@ import { formatTraceparent, parseTraceparent } from '../../grpc/trace-context.ts
 import type { Recorder } from './recorder.ts';
 import { type RecordedSpan, SpanKind } from './span.ts';
 
+const KINDS = { client: SpanKind.CLIENT, server: SpanKind.SERVER, internal: SpanKind.INTERNAL } as const;
+
 export class Tracer implements CallTracer {
   private readonly recorder: Recorder;
 
@@ -23,10 +25,18 @@ export class Tracer implements CallTracer {
     const parent = parseTraceparent(call.parent?.traceparent ?? '');
     if (!sampling.wants(parent === undefined ? -1 : ((parent.flags & 1) as 0 | 1))) return undefined;
     if (parent !== undefined && !sampling.keeps(parent.traceId)) return undefined;
-    const attributes: Attributes = { ...recorder.rpc(call.method), ...call.attributes };
-    const kind = call.kind === 'server' ? SpanKind.SERVER : SpanKind.CLIENT;
+    const isCall = call.kind !== 'internal';
+    const attributes: Attributes = { ...(isCall ? recorder.rpc(call.method) : {}), ...call.attributes };
     const state = parent === undefined ? '' : (call.parent?.tracestate ?? '');
-    const span = recorder.start(call.method, kind, parent, true, state, recorder.now(), attributes);
+    const span = recorder.start(
+      call.method,
+      KINDS[call.kind],
+      parent,
+      isCall,
+      state,
+      recorder.now(),
+      attributes,
+    );
     const link = parseTraceparent(call.link?.traceparent ?? '');
     if (link !== undefined) span.link(link);
     return new Trace(recorder, span);
