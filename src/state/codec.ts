@@ -20,7 +20,8 @@
  *     6 drain      = id:string by:drainer timeoutMs:number afterwards
  *     9 weight     = id:string weight:number
  *    10 activate   = id:string answers:byte [failure:string]
- *    11 observe    = id:string phase healthy:byte
+ *    11 observe    = id:string observed                          observed = phase flags:byte
+ *                                                                  flags: 1 healthy, 2 doubtful
  *    12 join       = control:string proxy:string
  *    13 leave      = nothing
  *    14 retire     = instance:string epoch:varint
@@ -35,13 +36,13 @@ import {
   readAfterwards,
   readDrainer,
   readList,
-  readPhase,
+  readObservation,
   readSource,
   readSpec,
   UnknownValue,
   writeAfterwards,
   writeDrainer,
-  writePhase,
+  writeObservation,
   writeSource,
   writeSpec,
 } from './spec-codec.ts';
@@ -242,8 +243,7 @@ function writeContent(out: Writer, body: Exclude<Body, { kind: 'unknown' }>): vo
       break;
     case 'observe':
       out.string(body.id);
-      writePhase(out, body.observation.phase);
-      out.bool(body.observation.healthy);
+      writeObservation(out, body.observation);
       break;
     case 'join':
       out.string(body.control);
@@ -312,7 +312,7 @@ function readContent(from: Reader, kind: (typeof BODIES)[number]): Body {
       return from.bool() ? { kind, id, failure: from.string() } : { kind, id };
     }
     case 'observe':
-      return { kind, id: from.string(), observation: { phase: readPhase(from), healthy: from.bool() } };
+      return { kind, id: from.string(), observation: readObservation(from) };
     case 'join':
       return { kind, control: from.string(), proxy: from.string() };
     case 'leave':

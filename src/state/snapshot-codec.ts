@@ -14,7 +14,7 @@
  *       removed      = present:byte [stamp]
  *       drain        = present:byte [by:drainer timeoutMs:number afterwards empty:byte]
  *       stamp        = time:double cause:string
- *       seen         = list(origin:string phase healthy:byte since:stamp)
+ *       seen         = list(origin:string observed since:stamp)     observed as in codec.ts
  *     2 word   = id:string                          of a record with an operator's words alone, oldest first
  *     3 answer = failure:string id:string           oldest first
  *     4 instance = id:string epoch:varint control:string proxy:string present:byte since:stamp
@@ -32,12 +32,12 @@ import {
   readAfterwards,
   readDrainer,
   readList,
-  readPhase,
+  readObservation,
   readSource,
   readSpec,
   writeAfterwards,
   writeDrainer,
-  writePhase,
+  writeObservation,
   writeSource,
   writeSpec,
 } from './spec-codec.ts';
@@ -203,11 +203,10 @@ function writeRecord(out: Writer, record: ServerRecord): void {
   out.bool(record.lost);
   writeStamp(out, record.since);
   out.varint(record.seen.length);
-  for (const { origin, phase, healthy, since } of record.seen) {
-    out.string(origin);
-    writePhase(out, phase);
-    out.bool(healthy);
-    writeStamp(out, since);
+  for (const seen of record.seen) {
+    out.string(seen.origin);
+    writeObservation(out, seen);
+    writeStamp(out, seen.since);
   }
 }
 
@@ -272,7 +271,7 @@ function readStamp(from: Reader): Stamp {
 }
 
 function readSeen(from: Reader): Seen {
-  return { origin: from.string(), phase: readPhase(from), healthy: from.bool(), since: readStamp(from) };
+  return { origin: from.string(), ...readObservation(from), since: readStamp(from) };
 }
 
 function writeDrain(out: Writer, drain: DrainView | undefined): void {

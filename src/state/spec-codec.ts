@@ -43,9 +43,20 @@ export const writeAfterwards = (out: Writer, value: AfterDrain): void => out.byt
 export const readAfterwards = (from: Reader): AfterDrain =>
   atPlace(AFTERWARDS, from.byte(), 'end of a drain');
 
-export const writePhase = (out: Writer, value: Observation['phase']): void =>
-  out.byte(placeIn(PHASES, value));
-export const readPhase = (from: Reader): Observation['phase'] => atPlace(PHASES, from.byte(), 'phase');
+const HEALTHY = 1;
+const DOUBTFUL = 2;
+
+export function writeObservation(out: Writer, { phase, healthy, doubtful }: Observation): void {
+  out.byte(placeIn(PHASES, phase));
+  out.byte((healthy ? HEALTHY : 0) | (doubtful ? DOUBTFUL : 0));
+}
+
+export function readObservation(from: Reader): Observation {
+  const phase = atPlace(PHASES, from.byte(), 'phase');
+  const flags = from.byte();
+  const healthy = (flags & HEALTHY) !== 0;
+  return (flags & DOUBTFUL) === 0 ? { phase, healthy } : { phase, healthy, doubtful: true };
+}
 
 export function writeSpec(out: Writer, spec: ServerSpec): void {
   out.string(spec.id);

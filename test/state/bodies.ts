@@ -55,7 +55,14 @@ export const body: fc.Arbitrary<Body> = fc.oneof(
   record({
     kind: kinds('observe'),
     id,
-    observation: record({ phase: kinds('warming', 'active', 'ejected'), healthy: fc.boolean() }),
+    observation: fc.oneof(
+      record({ phase: kinds('warming', 'active', 'ejected'), healthy: fc.boolean() }),
+      record({
+        phase: kinds('warming', 'active', 'ejected'),
+        healthy: fc.boolean(),
+        doubtful: fc.constant(true),
+      }),
+    ),
   }),
 );
 
