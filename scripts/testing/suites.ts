@@ -69,6 +69,12 @@ export const SUITES: readonly Suite[] = [
     needs: ['prometheus', 'promtool'],
   },
   {
+    name: 'kafka',
+    what: 'the log on real Kafka brokers, and the instances that share it',
+    folders: ['test/kafka'],
+    needs: ['kafka', 'ip'],
+  },
+  {
     name: 'conformance',
     what: 'the proxy by cases that know no proxy: h2spec, gRPC interop, attacks, chaos, take-overs',
     folders: ['test/conformance'],

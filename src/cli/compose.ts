@@ -18,8 +18,6 @@ import {
   startProxy,
   type TransparentProxy,
 } from '../proxy/proxy.ts';
-import { LogLink } from '../state/follow.ts';
-import { MemoryLog } from '../state/memory-log.ts';
 import type { Logger, Tracing } from '../telemetry/telemetry.ts';
 import type { Running } from './running.ts';
 import { startAdminPort } from './wiring/admin.ts';
@@ -29,6 +27,7 @@ import { startHealth } from './wiring/health.ts';
 import { instancesPart } from './wiring/instances.ts';
 import { wireLogs } from './wiring/logs.ts';
 import { type Metrics, startMetrics } from './wiring/metrics.ts';
+import { openState } from './wiring/state.ts';
 import { wireTracing } from './wiring/tracing.ts';
 
 /** A running balancer, its core within reach of the process that embeds it. */
@@ -55,12 +54,11 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   const clock = systemClock;
   const onError = (error: unknown): void =>
     logger.error('a fault of our own', { error: error instanceof Error ? error.stack : String(error) });
-  const log = new MemoryLog({ onError });
-  const link = new LogLink(log);
+  const state = await openState(config, { clock, logger, onError });
   const mesh = new Mesh({
     instanceId: config.instance.id,
-    epoch: clock.wall(),
-    append: link.append,
+    epoch: state.epoch,
+    append: state.append,
     wallClock: clock.wall,
     clock: clock.now,
     random: Math.random,
@@ -68,16 +66,17 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     pools: poolSettings(config),
     onError,
   });
-  link.follow(mesh.registry);
+  state.attach(mesh);
   mesh.registry.onEvent(event => logEvent(logger, event));
 
-  const instances = instancesPart(config, { clock, logger });
+  const instances = instancesPart(config, { clock, logger, mesh, state });
   const logs = wireLogs(config, logger);
   const traces = await wireTracing({ config, mesh, logger, env: options.env ?? process.env });
   const ticker = setInterval(() => mesh.tick(clock.now()), MESH_LIMITS.tickMs);
   const health = startHealth({ mesh, clock, config, logger, parseAddress: addressOf, onError });
   const sources = startSources(mesh, clock, config, logger);
   let closing = false;
+  let inForce = config;
   let control: Control | undefined;
   let proxy: TransparentProxy | undefined;
   let metrics: Metrics | undefined;
@@ -91,8 +90,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     logs.close();
     await traces.close();
     clearInterval(ticker);
-    link.stop();
-    await log.close();
+    await state.close();
   };
   try {
     control = await startControl({
@@ -121,12 +119,21 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     const proxying = proxy;
     health.listenTo({ heardAt: slot => proxying.heardAt(slot), reports: id => running.reports(id) });
     metrics = startMetrics({ instance: config.instance.id, mesh, proxy, control, wall: clock.wall, onError });
-    instances.start({ control: control.address, proxy: proxy.address }, () => running.instancesChanged());
+    instances.start(
+      { control: control.address, proxy: proxy.address },
+      {
+        changed: () => running.instancesChanged(),
+        reclaim() {
+          sources.apply(inForce);
+          running.reclaim();
+        },
+      },
+    );
     const readiness = () => ({
       ready: !closing,
       detail: {
         instance: config.instance.id,
-        log: { kind: config.state.log, position: mesh.registry.position },
+        log: state.detail(),
         servers: [...mesh.registry.list()].length,
         ...health.detail(),
         ...sources.detail(),
@@ -163,6 +170,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
         running.reconfigure(next);
         proxying.configure(proxySettings(next));
         health.apply(next);
+        inForce = next;
         sources.apply(next);
         instances.apply(next);
         admin.apply(next);
@@ -173,6 +181,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       close: async () => {
         // Probes are answered to the last: this instance is alive, and takes no more calls.
         closing = true;
+        await instances.leave();
         await shut(PROCESS_LIMITS.closeGraceMs);
         await admin.close();
       },

@@ -69,7 +69,7 @@ export interface Config {
     readonly cooldownMs: number;
     readonly provider: 'standby';
   };
-  readonly state: { readonly log: 'memory' };
+  readonly state: StateConfig;
   readonly telemetry: {
     /** Undefined: the variables of OpenTelemetry say it, or a default. */
     readonly traces: {
@@ -90,6 +90,31 @@ export interface Config {
       readonly metadata: readonly string[];
     };
   };
+}
+
+export interface StateConfig {
+  readonly log: 'memory' | 'kafka';
+  readonly directory: string;
+  /** `host:port`. */
+  readonly brokers: readonly string[];
+  readonly topic: string;
+  /** Paths of PEM files. */
+  readonly tls?:
+    | {
+        readonly ca?: string | undefined;
+        readonly cert?: string | undefined;
+        readonly key?: string | undefined;
+        readonly serverName?: string | undefined;
+      }
+    | undefined;
+  readonly sasl?:
+    | {
+        readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512' | 'oauthbearer';
+        readonly username?: string | undefined;
+        readonly password?: string | undefined;
+        readonly passwordFile?: string | undefined;
+      }
+    | undefined;
 }
 
 export interface PoolConfig {
@@ -221,7 +246,7 @@ function resolve(parsed: Parsed, options: LoadOptions): Config {
       cooldownMs: scaling.cooldown,
       provider: scaling.provider,
     },
-    state: { log: parsed.state.log },
+    state: parsed.state,
     telemetry: telemetryOf(parsed.telemetry),
   };
 }

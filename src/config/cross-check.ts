@@ -33,6 +33,7 @@ export function crossCheck(raw: unknown, insecure: boolean): Check {
     ...(insecure ? [] : exposedListeners(raw)),
     ...sameListeners(raw),
     ...unicastAdvertised(raw),
+    ...kafkaKeys(raw),
   ];
   return {
     errors,
@@ -137,4 +138,28 @@ function unicastAdvertised(raw: Raw): Finding[] {
     const message = `is '${text}', which nobody can connect to; expected the address of one interface`;
     return [{ path: ['instance', 'advertise', key], message }];
   });
+}
+
+/** A log on Kafka needs its brokers, and proves who it is by a name and a secret. */
+function kafkaKeys(raw: Raw): Finding[] {
+  const { state } = raw;
+  if (!isRaw(state) || state.log !== 'kafka') return [];
+  const found: Finding[] = [];
+  if (itemsOf(state.brokers).length === 0) {
+    found.push({
+      path: ['state', 'brokers'],
+      message: 'is missing; a log on Kafka needs the address of a broker',
+    });
+  }
+  const { sasl } = state;
+  if (isRaw(sasl)) {
+    const hasSecret = sasl.password !== undefined || sasl.passwordFile !== undefined;
+    if (!hasSecret) {
+      found.push({ path: ['state', 'sasl'], message: 'has no secret; expected passwordFile or password' });
+    }
+    if (sasl.mechanism !== 'oauthbearer' && sasl.username === undefined) {
+      found.push({ path: ['state', 'sasl'], message: 'has no username, which this mechanism needs' });
+    }
+  }
+  return found;
 }

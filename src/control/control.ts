@@ -86,6 +86,8 @@ export interface Control {
   reconfigure(config: ControlConfig): void;
   /** Other instances came or went: backends and watchers are told. */
   instancesChanged(): void;
+  /** The claims of open report streams were taken back by others: they are made anew. */
+  reclaim(): void;
   /** Takes no new calls; open ones get `graceMs` to end. */
   close(graceMs: number): Promise<void>;
 }
@@ -180,6 +182,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
       watches.instancesChanged();
       reporters.instancesChanged();
     },
+    reclaim: () => reporters.reclaim(),
     close(graceMs) {
       closing ??= (async () => {
         health.stop();

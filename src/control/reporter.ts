@@ -4,7 +4,7 @@
  *   waiting ──registration──> registering ──> registered ──deregistration──> leaving ──> over
  *                                  └── refused ──> over      └── broken off ──> over (its grace runs)
  */
-import type { LoadSample } from '../core/core.ts';
+import type { LoadSample, ServerSpec } from '../core/core.ts';
 import { CONTROL } from '../core/limits.ts';
 import type { Duration } from '../gen/google/protobuf/duration.ts';
 import {
@@ -31,6 +31,8 @@ export class Reporter implements Receiver<ReportLoadRequest> {
   id = '';
   /** `host:port` of the server. */
   address = '';
+  /** What it claims; undefined before its registration. */
+  spec: ServerSpec | undefined;
   private phase: Phase = 'waiting';
   /** True from the first registration that was taken. */
   private known = false;

@@ -113,6 +113,7 @@ export class Reporters {
     }
     this.byId.set(spec.id, reporter);
     reporter.id = spec.id;
+    reporter.spec = spec;
     reporter.address = spec.address;
     const address = { kind: 'address', id: spec.id, address: spec.address } as const;
     const settled = registry.propose({ kind: 'claim', source: 'stream', spec }, 'registered itself', [
@@ -177,6 +178,15 @@ export class Reporters {
   intervalChanged(): void {
     const message = this.intervalMessage();
     for (const reporter of this.byId.values()) reporter.tell(message);
+  }
+
+  /** Claims by stream of this instance are gone, and the streams stand. */
+  reclaim(): void {
+    for (const { spec, isRegistering, isLeaving } of this.byId.values()) {
+      if (spec === undefined || isRegistering || isLeaving) continue;
+      const body = { kind: 'claim', source: 'stream', spec } as const;
+      this.options.mesh.registry.propose(body, 'its report stream stands').catch(() => {});
+    }
   }
 
   /** Instances came or went: backends learn whom else to report to. */

@@ -7,6 +7,7 @@ export * from './limits/control.ts';
 export * from './limits/health.ts';
 export * from './limits/http2.ts';
 export * from './limits/instances.ts';
+export * from './limits/kafka.ts';
 export * from './limits/logs.ts';
 export * from './limits/process.ts';
 export * from './limits/proxy.ts';

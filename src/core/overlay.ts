@@ -52,6 +52,11 @@ export class Overlay implements Store {
     return this.#pending.size;
   }
 
+  /** Pending proposals in their order. */
+  *proposals(): Generator<Proposal> {
+    for (const { proposal } of this.#pending.values()) yield proposal;
+  }
+
   has(n: number): boolean {
     return this.#pending.has(n);
   }

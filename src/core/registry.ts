@@ -200,12 +200,7 @@ export class Registry {
   restore(snapshot: Snapshot): void {
     if (this.#position !== 0 || this.#n !== 0)
       throw new Error('a registry is restored before its first entry');
-    this.#confirmed = storeOf(snapshot);
-    this.#seen = new Overlay(this.#confirmed);
-    this.#position = snapshot.position;
-    this.#skipped = snapshot.skipped;
-    this.#notUnderstood = snapshot.notUnderstood;
-    this.#events.startAfter(snapshot.position);
+    this.#begin(snapshot);
     for (const { id } of snapshot.records) {
       const after = this.get(id);
       if (after !== undefined) this.#notices.push({ id, before: undefined, after });
@@ -214,6 +209,38 @@ export class Registry {
     if (snapshot.instances.length > 0) {
       for (const listener of this.#instanceListeners) this.#guard(listener);
     }
+  }
+
+  /**
+   * Goes on from another state of the log, where entries in between cannot be had any more. Own proposals
+   * up to number `settled` are in it; the others still wait, on top of it.
+   */
+  adopt(snapshot: Snapshot, settled: number): void {
+    const before = new Map<string, ServerView>();
+    for (const view of this.list()) before.set(view.spec.id, view);
+    const waiting = [...this.#seen.proposals()];
+    this.#begin(snapshot);
+    for (const proposal of waiting) {
+      if (proposal.n > settled) this.#seen.add(proposal);
+      else this.#settle(proposal.n)?.resolve({ position: snapshot.position, applied: true, why: '' });
+    }
+    const ids = new Set([...before.keys(), ...snapshot.records.map(record => record.id)]);
+    for (const id of [...this.list()].map(view => view.spec.id)) ids.add(id);
+    for (const id of ids) {
+      const [was, is] = [before.get(id), this.get(id)];
+      if (!sameView(was, is)) this.#notices.push({ id, before: was, after: is });
+    }
+    this.#deliver();
+    for (const listener of this.#instanceListeners) this.#guard(listener);
+  }
+
+  #begin(snapshot: Snapshot): void {
+    this.#confirmed = storeOf(snapshot);
+    this.#seen = new Overlay(this.#confirmed);
+    this.#position = snapshot.position;
+    this.#skipped = snapshot.skipped;
+    this.#notUnderstood = snapshot.notUnderstood;
+    this.#events.startAfter(snapshot.position);
   }
 
   /** The log could not keep the own proposal `n`: the view is as if it had not been made. */

@@ -6,6 +6,7 @@ import type { KnownInstance } from '../control/control.ts';
 
 export type { PeersOptions } from './peers.ts';
 export { Peers } from './peers.ts';
+export { Roster } from './roster.ts';
 
 /** Other instances as this one knows them. */
 export interface Others {

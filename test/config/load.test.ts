@@ -185,7 +185,7 @@ test('keys of later versions say so', () => {
 control: { tls: {}, auth: {} }
 admin: { tls: {} }
 servers: [{ address: h:1, tls: {} }]
-state: { log: kafka, directory: ./x }
+state: { log: file }
 buffer: {}
 anycast: {}
 `;
@@ -294,4 +294,15 @@ test('a name in `servers` is written without an authority and with a port', () =
       /expected host:port, .* dns:\/\/\/name:port/,
     );
   }
+});
+
+test('a log on Kafka needs a broker, and a secret where it proves who it is', () => {
+  const { state } = load('state: { log: kafka, brokers: [10.0.0.1:9092] }').config;
+  assert.deepEqual([state.log, state.topic, state.brokers], ['kafka', 'heapmesh.log', ['10.0.0.1:9092']]);
+  assert.match(problems('state: { log: kafka }')[0] ?? '', /state\.brokers is missing; a log on Kafka needs/);
+  const found = problems('state: { log: kafka, brokers: [a:1], topic: "a b", sasl: { mechanism: plain } }');
+  assert.equal(found.length, 3);
+  assert.match(found.join('\n'), /state\.topic is 'a b'; expected letters/);
+  assert.match(found.join('\n'), /state\.sasl has no secret; expected passwordFile or password/);
+  assert.match(found.join('\n'), /state\.sasl has no username/);
 });

@@ -1,55 +1,83 @@
 /** Who the instances of this mesh are: this one, and those that are its peers or share its log. */
 import type { Config } from '../../config/config.ts';
 import type { Clock, InstanceDirectory } from '../../control/control.ts';
-import { type Others, Peers } from '../../instances/instances.ts';
+import type { Mesh } from '../../core/mesh.ts';
+import { type Others, Peers, Roster } from '../../instances/instances.ts';
 import type { Logger } from '../../telemetry/telemetry.ts';
+import type { StatePart } from './state.ts';
 
 export interface InstancesPart {
   /** Control addresses of all that are alive, this one's first. */
   addresses(own: string): readonly string[];
   directory(): InstanceDirectory;
   /** To be called once the own addresses are known. */
-  start(own: { readonly control: string; readonly proxy: string }, onChange: () => void): void;
+  start(own: { readonly control: string; readonly proxy: string }, on: InstancesListener): void;
   apply(config: Config): void;
+  /** Says farewell where others hear it. */
+  leave(): Promise<void>;
   close(): void;
 }
 
-export function instancesPart(
-  config: Config,
-  options: { readonly clock: Clock; readonly logger: Logger },
-): InstancesPart {
-  const { clock, logger } = options;
+interface InstancesListener {
+  /** Somebody came or went. */
+  changed(): void;
+  /** What this instance claims has to be claimed again. */
+  reclaim(): void;
+}
+
+interface Surroundings {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly mesh: Mesh;
+  readonly state: StatePart;
+}
+
+export function instancesPart(config: Config, { clock, logger, mesh, state }: Surroundings): InstancesPart {
   const { id, advertise } = config.instance;
+  const { shared } = state;
   let own = { control: advertise.control ?? '', proxy: advertise.proxy ?? '' };
-  let others: Others | undefined;
   let peers: Peers | undefined;
-  const alive = () => (others?.list() ?? []).filter(one => one.alive);
+  let roster: Roster | undefined;
+  const others = (): Others | undefined => roster ?? peers;
+  const alive = () => (others()?.list() ?? []).filter(one => one.alive);
   return {
     addresses: control => [control, ...alive().map(one => one.control)],
     directory: () => ({
-      sharedLog: false,
-      instances: [{ id, ...own, alive: true }, ...(others?.list() ?? [])],
+      sharedLog: shared !== undefined,
+      instances: [{ id, ...own, alive: true }, ...(others()?.list() ?? [])],
     }),
-    start(listening, onChange) {
+    start(listening, on) {
       own = {
         control: advertise.control ?? listening.control,
         proxy: advertise.proxy ?? listening.proxy,
       };
-      if (config.instance.peers.length === 0) return;
-      peers = new Peers({
-        id,
-        peers: config.instance.peers,
-        clock,
-        onChange() {
-          const names = alive().map(one => one.id || one.control);
-          logger.info(`instances beside this one: ${names.join(', ') || 'none that answers'}`);
-          onChange();
-        },
-        onNote: text => logger.warn(text),
-      });
-      others = peers;
+      const onChange = () => {
+        const names = alive().map(one => one.id || one.control);
+        logger.info(`instances beside this one: ${names.join(', ') || 'none that answers'}`);
+        on.changed();
+      };
+      if (shared !== undefined) {
+        roster = new Roster({
+          id,
+          epoch: state.epoch,
+          registry: mesh.registry,
+          clock,
+          own,
+          logAnswers: () => shared.status().state === 'healthy',
+          onChange,
+          onRetired() {
+            logger.warn('the other instances took this one for gone: it joins again');
+            on.reclaim();
+          },
+        });
+        shared.onHeard(instance => roster?.heard(instance));
+      } else if (config.instance.peers.length > 0) {
+        const { peers: addresses } = config.instance;
+        peers = new Peers({ id, peers: addresses, clock, onChange, onNote: text => logger.warn(text) });
+      }
     },
     apply: next => peers?.configure(next.instance.peers),
-    close: () => others?.close(),
+    leave: async () => roster?.leave(),
+    close: () => others()?.close(),
   };
 }

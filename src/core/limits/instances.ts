@@ -13,4 +13,15 @@ export const INSTANCE_LIMITS = {
   resolveMs: 5_000,
   /** Names that a peer's name may stand for. */
   addressesPerName: 64,
+
+  /** Who shares a log writes at least this often: its note of load, ms. */
+  noteMs: 5_000,
+  /** Silence on a shared log after which an instance is not named to backends and callers any more: two notes and some, ms. */
+  silentMs: 12_000,
+  /** Silence after which it is retired: a restart is over by then, and backends have found their way back, ms. */
+  retireMs: 30_000,
+  /** What the next in turn waits in addition, ms. */
+  retireTurnMs: 5_000,
+  /** Time for the word that this instance leaves, ms. */
+  leaveMs: 1_000,
 } as const;

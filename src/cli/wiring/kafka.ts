@@ -1,0 +1,71 @@
+/** From the configuration of a log on Kafka to its options: files are read here. */
+import { readFileSync } from 'node:fs';
+import type { Config } from '../../config/config.ts';
+import { KafkaLog, type KafkaLogOptions } from '../../state/kafka/kafka-log.ts';
+import { LogFault } from '../../state/kafka/recover.ts';
+import { CliError, Exit } from '../cli.ts';
+
+type Options = Omit<KafkaLogOptions, 'onNote' | 'onError'>;
+
+/** @throws CliError for a file that cannot be read. */
+export function kafkaOptions(config: Config): Options {
+  const { brokers, topic, directory, tls, sasl } = config.state;
+  const { id } = config.instance;
+  return {
+    brokers,
+    topic,
+    directory,
+    instanceId: id,
+    clientId: `heapmesh-${id.replaceAll(/[^A-Za-z0-9._-]/g, '-')}`,
+    ...(tls !== undefined && { tls: tlsOf(tls) }),
+    ...(sasl !== undefined && { sasl: saslOf(sasl) }),
+  };
+}
+
+/** @throws CliError where the topics are not what a log needs. */
+export async function openKafka(
+  config: Config,
+  on: Pick<KafkaLogOptions, 'onNote' | 'onError'>,
+): Promise<Awaited<ReturnType<typeof KafkaLog.open>>> {
+  try {
+    return await KafkaLog.open({ ...kafkaOptions(config), ...on });
+  } catch (error) {
+    if (error instanceof LogFault) throw new CliError(error.message, Exit.FAILURE, { cause: error });
+    throw error;
+  }
+}
+
+function tlsOf({ ca, cert, key, serverName }: NonNullable<Config['state']['tls']>) {
+  return {
+    ...(ca !== undefined && { ca: fileOf('state.tls.ca', ca) }),
+    ...(cert !== undefined && { cert: fileOf('state.tls.cert', cert) }),
+    ...(key !== undefined && { key: fileOf('state.tls.key', key) }),
+    ...(serverName !== undefined && { servername: serverName }),
+  };
+}
+
+const MECHANISMS = {
+  plain: 'PLAIN',
+  'scram-sha-256': 'SCRAM-SHA-256',
+  'scram-sha-512': 'SCRAM-SHA-512',
+  oauthbearer: 'OAUTHBEARER',
+} as const;
+
+function saslOf({ mechanism, username, password, passwordFile }: NonNullable<Config['state']['sasl']>) {
+  // Read anew for each connection, so that a secret can be changed under a running instance.
+  const secret = () =>
+    passwordFile === undefined
+      ? (password ?? '')
+      : fileOf('state.sasl.passwordFile', passwordFile).toString('utf8').trimEnd();
+  if (mechanism === 'oauthbearer') return { mechanism: MECHANISMS[mechanism], token: secret };
+  return { mechanism: MECHANISMS[mechanism], username: username ?? '', password: secret };
+}
+
+function fileOf(key: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CliError(`${key}: ${why}`, Exit.FAILURE, { cause: error });
+  }
+}
