@@ -17,6 +17,13 @@ export interface Balancer {
   leave(server: number, now: number): void;
   /** It takes no more calls. */
   drain?(server: number, now: number): void;
+  /**
+   * Nobody can take the call now: it may wait here, and gets its turn by `world.turn`. False: it may not.
+   * Without it calls wait in the world's own queue, first come, first served.
+   */
+  wait?(call: number, deadline: number, now: number): boolean;
+  /** A call that waits here has been given up by its caller. */
+  forgo?(call: number): void;
   /** Called each 50 ms. */
   tick?(now: number): void;
   /** An answer to `world.probe`. */
@@ -30,6 +37,10 @@ export interface World {
   now(): number;
   /** Asks a server for what it has in flight and how long calls take there; it answers with `probed`. */
   probe(balancer: number, server: number): void;
+  /** A call that waited has its turn; false where nobody can take it still. */
+  turn(call: number): boolean;
+  /** A call that waited will not be served. */
+  refuse(call: number): void;
   /** Empty: the balancer has none. */
   zoneOf(balancer: number): string;
   /** True calls in flight, those on their way there included. */

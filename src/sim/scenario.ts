@@ -130,7 +130,7 @@ export interface Scenario {
   readonly fromMs: number;
   readonly untilMs: number;
   readonly calls: number;
-  /** What a balancer without its own limit does with a call that nobody can take: wait, at most so many; 0: fail. */
+  /** Most calls that wait at one balancer while nobody can take them; 0: they fail. Peers have no limit. */
   readonly waiting: number;
 }
 

@@ -5,32 +5,16 @@
 import { Outcome } from '../core/core.ts';
 import type { Balancer, PolicyUnderTest, World } from './balancer.ts';
 import { CallTable, Stage } from './calls.ts';
+import { Event } from './events.ts';
 import { Happenings } from './happenings.ts';
-import { LatencyBook, ProbeTable } from './probes.ts';
 import { EventQueue } from './queue.ts';
 import { Random } from './random.ts';
-import { ReportStreams } from './reports.ts';
-import type { Reports, Scenario } from './scenario.ts';
+import type { Scenario } from './scenario.ts';
 import { Server } from './server.ts';
+import { Signals } from './signals.ts';
 import { type RunPlot, type RunResult, Tally } from './tally.ts';
 import { WaitingCalls } from './waiting.ts';
 import { Workload } from './workload.ts';
-
-const Event = {
-  AT_SERVER: 0,
-  SERVED: 1,
-  AT_BALANCER: 2,
-  DEADLINE: 3,
-  CANCEL_AT_SERVER: 4,
-  REPORT: 5,
-  REPORT_ARRIVES: 6,
-  TICK: 7,
-  HAPPENING: 8,
-  ANTAGONISTS: 9,
-  PROBE_AT_SERVER: 10,
-  PROBE_ARRIVES: 11,
-  SAMPLE: 12,
-} as const;
 
 /** As the mesh ticks in a real balancer, ms. */
 const TICK_MS = 50;
@@ -65,11 +49,7 @@ export class Simulation implements World {
   private readonly policy: PolicyUnderTest;
   private readonly seed: number;
   private readonly workload: Workload;
-  private readonly streams: ReportStreams;
-  private readonly reportsOf: Reports[] = [];
-  private readonly probes = new ProbeTable();
-  /** By server; none where the policy does not probe. */
-  private readonly books: LatencyBook[] = [];
+  private readonly signals: Signals;
   private readonly waiting: WaitingCalls[];
   private readonly happenings: Happenings;
   private readonly tally: Tally;
@@ -92,16 +72,22 @@ export class Simulation implements World {
         const server = new Server(this.servers.length, this.calls, group, scenario.discipline === 'shared');
         server.present = !group.standby;
         this.servers.push(server);
-        this.reportsOf.push(group.reports);
-        if (policy.probes === true) this.books.push(new LatencyBook());
       }
     }
     this.fastest = Math.max(...this.servers.map(server => server.nominal));
     this.assigned = new Int32Array(this.servers.length);
     this.tally = new Tally(this.servers.length);
     const count = this.balancerCount();
-    const reports = new Random(seed, Stream.REPORTS);
-    this.streams = new ReportStreams(this.servers.length * count, scenario.reportMs, reports);
+    this.signals = new Signals({
+      scenario,
+      servers: this.servers,
+      balancers: this.balancers,
+      queue: this.queue,
+      random: new Random(seed, Stream.REPORTS),
+      count,
+      probes: policy.probes === true,
+      delay: (balancer, server) => this.delay(balancer, server),
+    });
     this.waiting = Array.from({ length: count }, () => new WaitingCalls());
     this.happenings = new Happenings(this);
     if (plot === true) this.samples = { times: [], inFlight: this.servers.map(() => []) };
@@ -130,8 +116,7 @@ export class Simulation implements World {
   }
 
   probe(balancer: number, server: number): void {
-    const probe = this.probes.begin(balancer, server);
-    this.queue.push(this.clock + this.delay(balancer, server), Event.PROBE_AT_SERVER, probe);
+    this.signals.probe(balancer, server, this.clock);
   }
 
   /** Runs to the end and gives the figures. */
@@ -183,12 +168,8 @@ export class Simulation implements World {
     for (let index = 0; index < balancers; index++) {
       // Balancers do not tick in step.
       queue.push((TICK_MS * (index + 1)) / balancers, Event.TICK, index);
-      if (!(scenario.reportMs > 0)) continue;
-      for (const server of this.servers) {
-        const stream = server.index * balancers + index;
-        queue.push(this.streams.phase(), Event.REPORT, stream);
-      }
     }
+    this.signals.begin();
     this.happenings.times.forEach((atMs, n) => {
       queue.push(atMs, Event.HAPPENING, n);
     });
@@ -202,11 +183,11 @@ export class Simulation implements World {
     else if (code === Event.AT_BALANCER) this.atBalancer(subject);
     else if (code === Event.DEADLINE) this.deadline(subject);
     else if (code === Event.CANCEL_AT_SERVER) this.cancelAtServer(subject);
-    else if (code === Event.REPORT) this.report(subject);
-    else if (code === Event.REPORT_ARRIVES) this.reportArrives(subject);
+    else if (code === Event.REPORT) this.signals.report(subject, this.clock);
+    else if (code === Event.REPORT_ARRIVES) this.signals.reportArrives(subject, this.clock);
     else if (code === Event.TICK) this.tick(subject);
-    else if (code === Event.PROBE_AT_SERVER) this.probeAtServer(subject);
-    else if (code === Event.PROBE_ARRIVES) this.probeArrives(subject);
+    else if (code === Event.PROBE_AT_SERVER) this.signals.probeAtServer(subject, this.clock);
+    else if (code === Event.PROBE_ARRIVES) this.signals.probeArrives(subject, this.clock);
     else if (code === Event.HAPPENING) this.happenings.happen(subject);
     else if (code === Event.ANTAGONISTS) this.antagonists();
     else this.takeSample();
@@ -238,13 +219,27 @@ export class Simulation implements World {
       );
     }
     const queue = this.waiting[balancer] as WaitingCalls;
-    if (queue.size > 0 || !this.place(call, now)) {
-      if (queue.size < scenario.waiting || this.policy.central === true) queue.add(call);
-      else {
-        calls.failed[call] = 1;
-        this.end(call, now);
-      }
-    }
+    if (queue.size > 0 || !this.place(call, now)) this.wait(call, balancer, now);
+  }
+
+  /** Nobody can take a call now. */
+  private wait(call: number, balancer: number, now: number): void {
+    const { scenario } = this;
+    const queue = this.waiting[balancer] as WaitingCalls;
+    const holder = this.balancers[balancer] as Balancer;
+    const deadline = scenario.deadlineMs > 0 ? now + scenario.deadlineMs : Number.POSITIVE_INFINITY;
+    if (scenario.waiting === 0) this.refuse(call);
+    else if (holder.wait === undefined) queue.add(call);
+    else if (!holder.wait(call, deadline, now)) this.refuse(call);
+  }
+
+  turn(call: number): boolean {
+    return this.place(call, this.clock);
+  }
+
+  refuse(call: number): void {
+    this.calls.failed[call] = 1;
+    this.end(call, this.clock);
   }
 
   /** Lets the balancer choose. False: nobody can take the call now. */
@@ -315,16 +310,10 @@ export class Simulation implements World {
     const call = server.finish(this.clock);
     const failed = this.calls.failed[call] === 1;
     if (failed) server.failed++;
-    if (this.books.length > 0) this.learn(server, call);
+    this.signals.learn(call, this.calls, this.clock);
     this.answer(call, failed);
     this.foretell(server);
     if (this.policy.central === true) this.retry(0, this.clock);
-  }
-
-  private learn(server: Server, call: number): void {
-    const { calls } = this;
-    const latency = this.clock - (calls.arrived[call] as number);
-    (this.books[server.index] as LatencyBook).add(calls.met[call] as number, latency);
   }
 
   /** The server is done with a call. */
@@ -366,7 +355,10 @@ export class Simulation implements World {
     if (stage === Stage.FREE || stage === Stage.GIVEN_UP) return;
     calls.failed[call] = 1;
     if (stage === Stage.WAITING) {
-      (this.waiting[calls.balancer[call] as number] as WaitingCalls).drop(call);
+      const balancer = calls.balancer[call] as number;
+      const holder = this.balancers[balancer] as Balancer;
+      if (holder.forgo === undefined) (this.waiting[balancer] as WaitingCalls).drop(call);
+      else holder.forgo(call);
       this.record(call, this.clock, true);
       calls.end(call);
       return;
@@ -413,23 +405,6 @@ export class Simulation implements World {
     tally.add(latency, Math.max(0, latency - served - 2 * scenario.delayMs));
   }
 
-  private report(stream: number): void {
-    const { scenario, clock, queue } = this;
-    const count = this.balancers.length;
-    const server = this.servers[Math.floor(stream / count)] as Server;
-    queue.push(clock + this.streams.interval(), Event.REPORT, stream);
-    const reports = this.reportsOf[server.index] as Reports;
-    if (!reports.sent || !server.up || !server.present || server.hung || server.silent) return;
-    this.streams.make(stream, server, reports, clock);
-    queue.push(clock + scenario.delayMs, Event.REPORT_ARRIVES, stream);
-  }
-
-  private reportArrives(stream: number): void {
-    const count = this.balancers.length;
-    const server = Math.floor(stream / count);
-    (this.balancers[stream % count] as Balancer).report?.(server, this.streams.arrived(stream), this.clock);
-  }
-
   private tick(index: number): void {
     this.queue.push(this.clock + TICK_MS, Event.TICK, index);
     const balancer = this.balancers[index] as Balancer;
@@ -450,27 +425,6 @@ export class Simulation implements World {
     this.queue.push(this.clock + antagonists.everyMs, Event.ANTAGONISTS, 0);
   }
 
-  private probeAtServer(probe: number): void {
-    const { probes, servers } = this;
-    const server = servers[probes.server[probe] as number] as Server;
-    if (!server.up || server.hung) {
-      probes.end(probe);
-      return;
-    }
-    probes.inFlight[probe] = server.inFlight;
-    probes.latency[probe] = (this.books[server.index] as LatencyBook).at(server.inFlight);
-    const delay = this.delay(probes.balancer[probe] as number, server.index);
-    this.queue.push(this.clock + delay, Event.PROBE_ARRIVES, probe);
-  }
-
-  private probeArrives(probe: number): void {
-    const { probes } = this;
-    const balancer = this.balancers[probes.balancer[probe] as number] as Balancer;
-    const inFlight = probes.inFlight[probe] as number;
-    balancer.probed?.(probes.server[probe] as number, inFlight, probes.latency[probe] as number, this.clock);
-    probes.end(probe);
-  }
-
   private takeSample(): void {
     const { samples, scenario, clock } = this;
     if (samples === undefined) return;
@@ -482,11 +436,7 @@ export class Simulation implements World {
 
   /** A server can be reached from now on. */
   reachable(index: number): void {
-    const server = this.servers[index] as Server;
-    const count = this.balancers.length;
-    this.balancers.forEach((balancer, n) => {
-      this.streams.begin(index * count + n, server, this.clock);
-      balancer.join(index, this.clock);
-    });
+    this.signals.connect(this.servers[index] as Server, this.clock);
+    for (const balancer of this.balancers) balancer.join(index, this.clock);
   }
 }
