@@ -64,6 +64,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     random: Math.random,
     leaseTtlMs: config.control.leaseTtlMs,
     pools: poolSettings(config),
+    onRoom: () => queueMicrotask(() => mesh.serveWaiting(clock.now())),
     onError,
   });
   state.attach(mesh);
@@ -193,12 +194,12 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
 }
 
 function poolSettings(config: Config): Map<string, PoolSettings> {
-  return new Map(
-    config.pools.map(pool => [
-      pool.service || ANY_SERVICE,
-      { zoneFactor: pool.zoneFactor, policy: pool.policy },
-    ]),
-  );
+  const settings = ({ zoneFactor, policy, queue }: PoolConfig): PoolSettings => ({
+    zoneFactor,
+    policy,
+    queue,
+  });
+  return new Map(config.pools.map(pool => [pool.service || ANY_SERVICE, settings(pool)]));
 }
 
 function addressOf(text: string): Address {

@@ -128,6 +128,12 @@ export interface PoolConfig {
   readonly maxStreamAgeMs?: number | undefined;
   /** All rules, those of `health` where the pool has none of its own; absent where it has none at all. */
   readonly health?: HealthRulesConfig | undefined;
+  readonly queue: {
+    /** 0: nobody waits. */
+    readonly size: number;
+    readonly maxWaitMs: number;
+    readonly whenDown: 'fail' | 'wait';
+  };
 }
 
 type StatusName = keyof typeof Status;
@@ -225,9 +231,10 @@ function resolve(parsed: Parsed, options: LoadOptions): Config {
       id: server.id ?? server.address,
       services: [...new Set(server.services)],
     })),
-    pools: parsed.pools.map(({ maxStreamAge, health: own, ...pool }) => ({
+    pools: parsed.pools.map(({ maxStreamAge, health: own, queue: { maxWait, ...queue }, ...pool }) => ({
       ...pool,
       ...(own === undefined ? {} : { health: resolvePoolRules(own, health) }),
+      queue: { ...queue, maxWaitMs: maxWait },
       ...(maxStreamAge === undefined ? {} : { maxStreamAgeMs: maxStreamAge }),
     })),
     discovery: {

@@ -133,7 +133,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   const events = new EventFeed({ ...shared });
   const health = new Health(SERVICES);
   const traced = options.tracer && new TracedPicks(options.tracer, mesh);
-  const picks = new Picks({ ...shared, answers, zone: config.instance.zone, traced });
+  const picks = new Picks({ ...shared, answers, zone: config.instance.zone, traced, random: Math.random });
 
   const operations = new Admin({ mesh, clock, allow: host => allow(host) });
   const [lookaside, loadReport, admin] = SERVICES as [string, string, string];

@@ -18,6 +18,7 @@ import { Status } from '../grpc/status.ts';
 import { linkOf } from './grpcjs-link.ts';
 import {
   type Method,
+  type Patience,
   type Peer,
   type Receiver,
   RpcError,
@@ -47,6 +48,7 @@ function toStatus(error: RpcError): GrpcStatus {
   // A lone surrogate, which cutting can leave, would make grpc-js throw while it escapes the text.
   const details = error.message.slice(0, MOST_DETAILS).toWellFormed();
   const metadata = new Metadata();
+  if (error.pushbackMs > 0) metadata.set('grpc-retry-pushback-ms', String(error.pushbackMs));
   if (error.violations.length > 0) {
     const value = asBuffer(BadRequest.encode({ fieldViolations: [...error.violations] }).finish());
     const detail = Any.create({ typeUrl: BAD_REQUEST_TYPE, value });
@@ -60,17 +62,20 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/**
- * Reads grpc-js's `address:port`, where an IPv6 address has no brackets, when somebody first asks: few
- * handlers do. Streams ask at once, since grpc-js forgets the address with the connection.
- */
 interface PeerCall {
   getPeer(): string;
+  /** Infinity where there is none. */
+  getDeadline(): Date | number;
+  on(event: 'cancelled', listener: () => void): unknown;
   readonly metadata: Metadata;
   sendMetadata(metadata: Metadata): void;
 }
 
-class GrpcPeer implements Peer {
+/**
+ * Reads grpc-js's `address:port`, where an IPv6 address has no brackets, when somebody first asks: few
+ * handlers do. Streams ask at once, since grpc-js forgets the address with the connection.
+ */
+class GrpcPeer implements Peer, Patience {
   private readonly call: PeerCall;
   private text: string | undefined;
 
@@ -82,6 +87,14 @@ class GrpcPeer implements Peer {
     const peer = new GrpcPeer(call);
     peer.text = call.getPeer();
     return peer;
+  }
+
+  remainingMs(): number {
+    return Number(this.call.getDeadline()) - Date.now();
+  }
+
+  onCancelled(listener: () => void): void {
+    this.call.on('cancelled', listener);
   }
 
   get host(): string {
@@ -126,7 +139,8 @@ function asRpcError(path: string, onFault: OnFault, error: unknown): RpcError {
 function unary(method: UnaryMethod<unknown>, onFault: OnFault): handleUnaryCall<unknown, Buffer> {
   return (call, callback) => {
     try {
-      const answer = method.handle(call.request, new GrpcPeer(call));
+      const peer = new GrpcPeer(call);
+      const answer = method.handle(call.request, peer, peer);
       if (answer instanceof Promise) {
         answer.then(
           bytes => callback(null, asBuffer(bytes)),

@@ -3,6 +3,7 @@ import { PickFailure } from '../core/core.ts';
 import { LeaseKind } from '../core/load-table.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { PickWant, Pool } from '../core/pool.ts';
+import { WaitFailure } from '../core/wait-queue.ts';
 import type { PickServerRequest } from '../gen/heapmesh/v1/lookaside.ts';
 import type { CallTrace } from '../grpc/call-tracer.ts';
 import { Status } from '../grpc/status.ts';
@@ -12,7 +13,7 @@ import type { Clock } from './clock.ts';
 import type { ControlCounters } from './counters.ts';
 import type { PickAnswers } from './pick-answer.ts';
 import { decodePick } from './pick-request.ts';
-import { type Peer, RpcError, type UnaryMethod } from './rpc.ts';
+import { type Patience, type Peer, RpcError, type UnaryMethod } from './rpc.ts';
 import type { TracedPicks } from './traced-picks.ts';
 import { validPick } from './validate.ts';
 
@@ -25,7 +26,21 @@ export interface PickOptions {
   /** Zone of callers that name none; empty for none. */
   readonly zone: string;
   readonly traced?: TracedPicks | undefined;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
 }
+
+/** A pick that has to wait. */
+interface Asked {
+  readonly pool: Pool;
+  readonly service: string;
+  readonly want: PickWant | undefined;
+  readonly patience: Patience;
+  readonly trace: CallTrace | undefined;
+}
+
+/** Share of a caller's time within which one that waits is answered. */
+const ANSWER_WITHIN = 0.9;
 
 export class Picks {
   private readonly options: PickOptions;
@@ -39,16 +54,23 @@ export class Picks {
       kind: 'unary',
       path: '/heapmesh.v1.LookasideService/PickServer',
       decode: decodePick,
-      handle: (request, peer) => {
+      handle: (request, peer, patience) => {
         const { traced } = this.options;
-        if (traced === undefined) return this.pick(request, peer, undefined);
-        return traced.run(request.service, request.method, peer, trace => this.pick(request, peer, trace));
+        if (traced === undefined) return this.pick(request, peer, patience, undefined);
+        return traced.run(request.service, request.method, peer, trace =>
+          this.pick(request, peer, patience, trace),
+        );
       },
     };
   }
 
-  private pick(request: PickServerRequest, peer: Peer, trace: CallTrace | undefined): Buffer {
-    const { mesh, answers, authorize, clock, counters } = this.options;
+  private pick(
+    request: PickServerRequest,
+    peer: Peer,
+    patience: Patience,
+    trace: CallTrace | undefined,
+  ): Buffer | Promise<Buffer> {
+    const { mesh, authorize, clock, counters } = this.options;
     try {
       validPick(request);
     } catch (error) {
@@ -63,8 +85,70 @@ export class Picks {
       throw new RpcError(Status.NOT_FOUND, `no server serves '${service}'`);
     }
     const now = clock.now();
-    const lease = pool.pick(now, LeaseKind.LEASED, this.wantOf(request));
-    if (lease < 0) throw this.refusal(pool, service, lease as PickFailure);
+    const want = this.wantOf(request);
+    // Nobody overtakes those that wait.
+    const lease = pool.queue.size > 0 ? PickFailure.ALL_FULL : pool.pick(now, LeaseKind.LEASED, want);
+    if (lease >= 0) return this.answer(lease, pool, service, now, trace);
+    return this.wait({ pool, service, want, patience, trace }, lease as PickFailure, now);
+  }
+
+  /** Lets the caller wait for a server, or throws why there is none. */
+  private wait(asked: Asked, failed: PickFailure, now: number): Promise<Buffer> {
+    const { pool, service, want, patience, trace } = asked;
+    const failure = failed === PickFailure.ALL_FULL && pool.isDown ? PickFailure.NONE_HEALTHY : failed;
+    if (!pool.mayWait(failure)) throw this.refusal(pool, service, failure);
+    const { queue } = pool;
+    // An answer in time, if it be a refusal, is worth more than a wait to the last.
+    const deadline = now + Math.min(queue.maxWaitMs, patience.remainingMs() * ANSWER_WITHIN);
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+    let isOver = false;
+    const fail = (error: RpcError): void => {
+      isOver = true;
+      reject(error);
+    };
+    const ticket = queue.enter(
+      {
+        turn: at => {
+          const lease = pool.pick(at, LeaseKind.LEASED, want);
+          if (lease < 0 && pool.mayWait(lease as PickFailure)) return false;
+          if (lease < 0) {
+            fail(this.refusal(pool, service, lease as PickFailure));
+            return 'left';
+          }
+          isOver = true;
+          resolve(this.answer(lease, pool, service, at, trace));
+          return true;
+        },
+        tooLate: at => {
+          queue.pushbackMs = (queue.size * 1_000) / queue.rate(at);
+          fail(this.exhausted(pool, service, `waited ${Math.round(at - now)} ms in vain`));
+        },
+        poolEnded: () => fail(this.refusal(pool, service, PickFailure.EMPTY)),
+      },
+      deadline,
+      now,
+      pool.expectation(),
+    );
+    if (ticket < 0) {
+      const why = ticket === WaitFailure.OVERFULL ? 'as many wait as may' : 'it would wait too long';
+      throw this.exhausted(pool, service, `${why} (${queue.size} do)`);
+    }
+    patience.onCancelled(() => {
+      if (isOver) return;
+      queue.leave(ticket);
+      trace?.end(Status.CANCELLED, 'the caller gave it up');
+    });
+    return promise;
+  }
+
+  private answer(
+    lease: number,
+    pool: Pool,
+    service: string,
+    now: number,
+    trace: CallTrace | undefined,
+  ): Buffer {
+    const { mesh, answers, counters } = this.options;
     const slot = mesh.leases.slotOf(lease);
     counters.picked++;
     if (trace !== undefined) this.options.traced?.picked(trace, pool, lease, slot);
@@ -88,6 +172,14 @@ export class Picks {
     if (hashKey !== '') want.hashKey = hashKey;
     if (zone !== '') want.zone = zone;
     return want;
+  }
+
+  private exhausted(pool: Pool, service: string, why: string): RpcError {
+    const { counters, random } = this.options;
+    counters.pickFull++;
+    publish('heapmesh:control:pick', () => ({ service, serverId: '', failure: PickFailure.ALL_FULL }));
+    const message = `all ${pool.eligible} servers of '${service}' are at their max_concurrency: ${why}`;
+    return new RpcError(Status.RESOURCE_EXHAUSTED, message, [], pool.queue.pushback(random()));
   }
 
   private refusal(pool: Pool, service: string, failure: PickFailure): RpcError {

@@ -19,6 +19,14 @@ export interface Peer {
   answer?(name: string, value: string): void;
 }
 
+/** A call that is not answered at once. */
+export interface Patience {
+  /** Time until the caller's deadline, ms; Infinity: it has none. */
+  remainingMs(): number;
+  /** Calls once where the caller gives the call up before it is answered. */
+  onCancelled(listener: () => void): void;
+}
+
 /** One field of a request that is not as it must be. */
 export interface FieldViolation {
   /** Path of the field, e.g. `registration.address`. */
@@ -32,11 +40,14 @@ export class RpcError extends Error {
   readonly code: Status;
   /** Sent as `google.rpc.BadRequest` in `grpc-status-details-bin`. */
   readonly violations: readonly FieldViolation[];
+  /** How long the caller should wait before it tries again, ms (`grpc-retry-pushback-ms`); 0: not said. */
+  readonly pushbackMs: number;
 
-  constructor(code: Status, message: string, violations: readonly FieldViolation[] = []) {
+  constructor(code: Status, message: string, violations: readonly FieldViolation[] = [], pushbackMs = 0) {
     super(message);
     this.code = code;
     this.violations = violations;
+    this.pushbackMs = pushbackMs;
   }
 }
 
@@ -77,7 +88,7 @@ interface MethodBase<Request> {
 export interface UnaryMethod<Request = never> extends MethodBase<Request> {
   readonly kind: 'unary';
   /** Returns the encoded answer. Throws `RpcError`. */
-  handle(request: Request, peer: Peer): Uint8Array | Promise<Uint8Array>;
+  handle(request: Request, peer: Peer, patience: Patience): Uint8Array | Promise<Uint8Array>;
 }
 
 export interface ServerStreamMethod<Request = never> extends MethodBase<Request> {

@@ -27,20 +27,32 @@ export class TracedPicks {
   }
 
   /** Runs a pick in a span, where it is sampled. */
-  run(service: string, method: string, peer: Peer, pick: (trace: CallTrace | undefined) => Buffer): Buffer {
+  run(
+    service: string,
+    method: string,
+    peer: Peer,
+    pick: (trace: CallTrace | undefined) => Buffer | Promise<Buffer>,
+  ): Buffer | Promise<Buffer> {
     const traceparent = peer.metadata?.('traceparent') ?? '';
     const tracestate = peer.metadata?.('tracestate') ?? '';
     const parent = traceparent === '' ? undefined : { traceparent, tracestate };
     const attributes = { 'heapmesh.pick.service': service, 'heapmesh.pick.method': method };
     const trace = this.tracer.begin({ kind: 'server', method: METHOD, parent, attributes });
     if (trace === undefined) return pick(undefined);
-    try {
-      const answer = pick(trace);
-      trace.end(Status.OK);
-      return answer;
-    } catch (error) {
+    const failed = (error: unknown): never => {
       trace.end(error instanceof RpcError ? error.code : Status.INTERNAL, (error as Error).message);
       throw error;
+    };
+    const answered = (answer: Buffer): Buffer => {
+      trace.end(Status.OK);
+      return answer;
+    };
+    try {
+      const answer = pick(trace);
+      // One that waits for a server to have room.
+      return answer instanceof Promise ? answer.then(answered, failed) : answered(answer);
+    } catch (error) {
+      return failed(error);
     } finally {
       peer.answer?.('traceresponse', trace.context.traceparent);
     }

@@ -21,10 +21,17 @@ export interface PoolSettings {
   readonly zoneFactor: number;
   /** Default `least-load`. */
   readonly policy?: PolicyName;
-  /** Most calls that wait for a server; 0: nobody may. Default 1,024. */
-  readonly queueSize?: number;
-  /** There is a pool also where no server names the service, so that calls can wait for one. */
-  readonly isKept?: boolean;
+  readonly queue?: QueueSettings;
+}
+
+/** How calls wait where a pool's servers are all full. */
+export interface QueueSettings {
+  /** Most calls that wait; 0: nobody may. */
+  readonly size: number;
+  /** Longest wait, ms, of calls whose own deadline is later or that have none. */
+  readonly maxWaitMs: number;
+  /** What becomes of calls while no server takes any. With `wait` there is a pool also before a server names the service. */
+  readonly whenDown: 'fail' | 'wait';
 }
 
 export interface MeshOptions {
@@ -55,6 +62,11 @@ export interface MeshOptions {
 }
 
 const DEFAULT_POLICY: PolicyName = 'least-load';
+const DEFAULT_QUEUE: QueueSettings = {
+  size: QUEUE_LIMITS.size,
+  maxWaitMs: QUEUE_LIMITS.maxWaitMs,
+  whenDown: 'fail',
+};
 const DEFAULT_POOL: PoolSettings = { zoneFactor: 1.5 };
 
 export class Mesh implements LeaseOwner {
@@ -165,8 +177,8 @@ export class Mesh implements LeaseOwner {
   serveWaiting(now: number): void {
     for (const pool of this.roomy) {
       this.roomy.delete(pool);
-      if (this.byId[pool.id] === pool) pool.queue.serve(now);
-      else pool.queue.end(now);
+      if (pool.ended) pool.queue.end(now);
+      else pool.queue.serve(now);
     }
   }
 
@@ -296,6 +308,7 @@ export class Mesh implements LeaseOwner {
     for (const slot of [...pool.members()]) pool.remove(slot);
     this.byService.delete(service);
     this.byId[pool.id] = undefined;
+    pool.ended = true;
     if (pool.queue.size > 0) this.room(pool);
   }
 
@@ -303,7 +316,7 @@ export class Mesh implements LeaseOwner {
   private keepPools(): void {
     const before = this.kept;
     const kept = new Set<string>();
-    for (const [service, { isKept }] of this.settings) if (isKept === true) kept.add(service);
+    for (const [service, { queue }] of this.settings) if (queue?.whenDown === 'wait') kept.add(service);
     this.kept = kept;
     for (const service of kept) if (!before.has(service)) this.open(service, this.clock());
     for (const service of before) if (!kept.has(service)) this.close(service);
@@ -324,6 +337,9 @@ export class Mesh implements LeaseOwner {
     const settings = this.settings.get(pool.service) ?? this.settings.get(ANY_SERVICE) ?? DEFAULT_POOL;
     pool.zoneFactor = settings.zoneFactor;
     pool.usePolicy(settings.policy ?? DEFAULT_POLICY, this.random, this.clock());
-    pool.queue.limit = settings.queueSize ?? QUEUE_LIMITS.size;
+    const { size, maxWaitMs, whenDown } = settings.queue ?? DEFAULT_QUEUE;
+    pool.queue.limit = size;
+    pool.queue.maxWaitMs = maxWaitMs;
+    pool.queue.waitsWhenDown = whenDown === 'wait';
   }
 }

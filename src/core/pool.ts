@@ -3,7 +3,7 @@
  * the least of their roots. Picks, completions, reports and time move the scores; nothing here decides
  * about membership, which comes from the registry.
  */
-import type { Outcome, ServerView } from './core.ts';
+import { type Outcome, PickFailure, type ServerView } from './core.ts';
 import type { LeaseTable } from './lease.ts';
 import { POOL_LIMITS } from './limits.ts';
 import { type LeaseKind, type LoadTable, PICK_AGE_SAMPLE, type RowListener } from './load-table.ts';
@@ -40,6 +40,8 @@ export class Pool extends PoolMembers implements RowListener {
   readonly scores: PoolScores;
   /** Calls that wait for one of its servers. */
   readonly queue = new WaitQueue();
+  /** It has ended with its last server; another may have begun in its place. */
+  ended = false;
   /** How much worse than the pool's best a caller's own zone may be and still be taken. */
   zoneFactor = 1.5;
   /** How far health is ignored. */
@@ -68,8 +70,8 @@ export class Pool extends PoolMembers implements RowListener {
 
   readonly loads: LoadTable;
   private readonly leases: LeaseTable;
-  /** Told where a member may have room while calls wait. */
-  private readonly roomCame: (pool: Pool) => void;
+  /** Told where calls that wait should look again: a member may have room, or no member is left. */
+  private readonly lookAgain: (pool: Pool) => void;
   /** Calls that the members take at once, as of `slotsVersion`. */
   private slotsSum = 0;
   private slotsVersion = -1;
@@ -79,10 +81,10 @@ export class Pool extends PoolMembers implements RowListener {
     id: number,
     loads: LoadTable,
     leases: LeaseTable,
-    roomCame: (pool: Pool) => void = () => {},
+    lookAgain: (pool: Pool) => void = () => {},
   ) {
     super();
-    this.roomCame = roomCame;
+    this.lookAgain = lookAgain;
     this.service = service;
     this.id = id;
     this.loads = loads;
@@ -116,6 +118,7 @@ export class Pool extends PoolMembers implements RowListener {
     // It was away and is back: for a policy that is a new life.
     if (newcomer !== undefined) this.policy?.entered?.(member, slot, now);
     this.place(member);
+    if (this.queue.size > 0 && this.isDown) this.lookAgain(this);
   }
 
   remove(slot: number): void {
@@ -125,6 +128,7 @@ export class Pool extends PoolMembers implements RowListener {
     this.loads.leave(slot, this);
     this.dismiss(member);
     this.flags[member] = OUT;
+    if (this.queue.size > 0 && this.isDown) this.lookAgain(this);
   }
 
   /**
@@ -187,6 +191,17 @@ export class Pool extends PoolMembers implements RowListener {
   served(latencyMs: number): void {
     this.scores.served(latencyMs);
     if (this.queue.size > 0) this.queue.learn(latencyMs);
+  }
+
+  /** No server takes calls. */
+  get isDown(): boolean {
+    return this.eligible === 0 && this.panicLevel === PanicLevel.CALM;
+  }
+
+  /** Whether a call may wait, or wait on, for what a pick has failed by. */
+  mayWait(failure: PickFailure): boolean {
+    if (this.queue.limit === 0 || this.ended || failure === PickFailure.EXCLUDED) return false;
+    return failure === PickFailure.ALL_FULL || this.queue.waitsWhenDown;
   }
 
   /** What a call that comes to wait can expect; undefined where no server takes calls. */
@@ -359,7 +374,7 @@ export class Pool extends PoolMembers implements RowListener {
       zone.drop(member);
       return;
     }
-    if (this.queue.size > 0 && !this.queue.serving) this.roomCame(this);
+    if (this.queue.size > 0 && !this.queue.serving) this.lookAgain(this);
     const own = this.loads.own(slot);
     this.scores.keyInto(zone.order.key, member, own);
     if ((flags & WARMING) !== 0) {

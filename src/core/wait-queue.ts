@@ -19,8 +19,11 @@ import { QUEUE_LIMITS } from './limits.ts';
 
 /** A call that waits. */
 export interface Waiter {
-  /** It is the next: takes what the pool has. False: there is nothing, and it keeps its place. */
-  turn(now: number): boolean;
+  /**
+   * It is the next: takes what the pool has. True: it has a server. False: there is nothing, and it keeps its
+   * place. `left`: it goes without, as nothing is there to wait for.
+   */
+  turn(now: number): boolean | 'left';
   /** It cannot be served in time any more, and has left the queue. */
   tooLate(now: number): void;
   /** Its pool has ended, and with it the queue, which it has left. */
@@ -46,9 +49,13 @@ export interface Expectation {
 export class WaitQueue {
   /** Most calls that wait; 0: nobody may. */
   limit: number = QUEUE_LIMITS.size;
+  /** Longest wait of a call whose own deadline is later or none, ms. */
+  maxWaitMs: number = QUEUE_LIMITS.maxWaitMs;
+  /** Whether calls wait for a server to come while none takes any. */
+  waitsWhenDown = false;
   /** True while calls are given their turn. */
   serving = false;
-  /** How long who was refused last should stay away, ms; to be spread by who tells it. */
+  /** How long who was refused last should stay away, ms; see `pushback`. */
   pushbackMs = 0;
   /** Calls refused at once, calls sent away at the head, calls that got their turn. */
   refused = 0;
@@ -115,6 +122,17 @@ export class WaitQueue {
     return ticket;
   }
 
+  /**
+   * What to tell who was refused last, whole ms: spread over as much again, so that those who are refused
+   * together do not come back together.
+   * @param draw uniform in [0, 1)
+   */
+  pushback(draw: number): number {
+    const { leastPushbackMs, mostPushbackMs } = QUEUE_LIMITS;
+    const spread = this.pushbackMs * (1 + draw);
+    return Math.ceil(Math.min(mostPushbackMs, Math.max(leastPushbackMs * (1 + draw), spread)));
+  }
+
   /** A call goes before its turn: it was cancelled, or its own deadline has passed. */
   leave(ticket: number): void {
     if (this.heap.remove(ticket)) this.release(ticket);
@@ -132,13 +150,14 @@ export class WaitQueue {
         const deadline = this.heap.peekKey();
         // Out of the order meanwhile, so that it may come to wait anew.
         this.heap.remove(ticket);
-        if (!(this.waiters[ticket] as Waiter).turn(now)) {
+        const went = (this.waiters[ticket] as Waiter).turn(now);
+        if (went === false) {
           this.heap.key[0] = deadline;
           this.heap.putBack(ticket);
           break;
         }
         this.release(ticket);
-        this.tookOne(now);
+        if (went === true) this.tookOne(now);
       }
     } finally {
       this.serving = false;

@@ -22,6 +22,8 @@ export class CallFacts {
   endedAt = Number.NaN;
   /** What it waited in all until a backend had a stream for it, ms. */
   waitedMs = 0;
+  /** What it waited in all in the queue of its pool, ms. */
+  queuedMs = 0;
   /** Times that it was given to a backend, by whatever rule. */
   sends = 0;
 
@@ -38,7 +40,7 @@ export class CallFacts {
 
   clear(): void {
     this.openedAt = this.answeredAt = this.leftAt = this.endedAt = Number.NaN;
-    this.waitedMs = this.sends = this.requestBytes = this.responseBytes = 0;
+    this.waitedMs = this.queuedMs = this.sends = this.requestBytes = this.responseBytes = 0;
     this.request.reset();
     this.response.reset();
   }

@@ -5,6 +5,7 @@ import type { Status } from '../grpc/status.ts';
 import type { HeaderList } from '../http2/http2.ts';
 import type { Backend } from './backend.ts';
 import type { Call } from './call.ts';
+import type { NoLease } from './no-lease.ts';
 import type { CallObserver } from './observer.ts';
 
 export interface CallHost {
@@ -15,6 +16,8 @@ export interface CallHost {
   poolOf(service: string): Pool | undefined;
   /** Picks: a lease, or a `PickFailure` below 0. */
   pick(pool: Pool, now: number, want: PickWant | undefined): number;
+  /** What becomes of a call without a lease. */
+  readonly noLease: NoLease;
   /** Slot of the backend that a lease is on. */
   slotOf(lease: number): number;
   backendOf(slot: number): Backend;

@@ -20,18 +20,10 @@ import { CallFacts, EndedBy } from './call-facts.ts';
 import type { CallHost } from './call-host.ts';
 import type { CallerEnd, End } from './ends.ts';
 import { keepList } from './held-list.ts';
-import { withoutLease } from './no-lease.ts';
+import type { Refusal } from './no-lease.ts';
 import { RequestFlow } from './request-flow.ts';
 import { ResponseFlow } from './response-flow.ts';
-
-/** How a call ended at a backend, for when it cannot be sent again after all. */
-interface Ending {
-  readonly status: Status;
-  /** What the backend did, to follow its name. */
-  readonly why: string;
-  /** Its answer, where it gave one: trailers-only. */
-  readonly answer: HeaderList | undefined;
-}
+import type { Ending, WaitingCall } from './waiting-call.ts';
 
 export class Call {
   /** Index in the table of calls. */
@@ -56,6 +48,10 @@ export class Call {
   deadlineIsAge = false;
   lease = -1;
   slot = -1;
+  /** Its place in the queue of its pool. */
+  wait: WaitingCall | undefined;
+  /** What the caller is told to wait before it tries again, ms; 0: not said. */
+  private pushbackMs = 0;
   /** Times that it was sent by policy, the first included. */
   attempts = 0;
   /** `traceparent` that backends get in the place of the caller's; undefined: that one goes on as it came. */
@@ -131,7 +127,7 @@ export class Call {
     this.response.clear();
     this.facts.clear();
     this.over = false;
-    this.attempts = this.moves = 0;
+    this.attempts = this.moves = this.pushbackMs = 0;
     if (this.tried.length > 0) this.tried.length = 0;
     this.dropHead();
     this.backend = this.pool = this.want = this.forwards = undefined;
@@ -155,22 +151,31 @@ export class Call {
    * @param ending what the call ends with where it cannot go anywhere
    */
   private place(why: string, mayReturn: boolean, ending: Ending | undefined): void {
-    const { host, tried } = this;
+    const { host } = this;
     let pool = this.pool as Pool;
     // A pool ends with its last server, and begins anew with the next one.
     if (why !== '') pool = this.pool = host.poolOf(pool.service) ?? pool;
     const now = host.now();
-    let lease = host.pick(pool, now, tried.length === 0 ? this.want : { ...this.want, exclude: tried });
-    if (lease === PickFailure.EXCLUDED && mayReturn) {
-      tried.length = 0;
-      lease = host.pick(pool, now, this.want);
-    }
-    if (lease < 0) {
-      const { status, message } = withoutLease(pool, lease as PickFailure, why);
-      if (ending === undefined) this.end(status, message);
-      else this.conclude(ending);
+    // Nobody overtakes those that wait.
+    const lease = pool.queue.size > 0 ? PickFailure.ALL_FULL : this.pick(pool, now, mayReturn);
+    if (lease >= 0) {
+      this.go(lease, now);
       return;
     }
+    const refusal = host.noLease.decide(this, pool, lease as PickFailure, { why, mayReturn, ending }, now);
+    if (refusal !== undefined) this.refused(refusal, ending);
+  }
+
+  private pick(pool: Pool, now: number, mayReturn: boolean): number {
+    const { host, tried } = this;
+    const lease = host.pick(pool, now, tried.length === 0 ? this.want : { ...this.want, exclude: tried });
+    if (lease !== PickFailure.EXCLUDED || !mayReturn) return lease;
+    tried.length = 0;
+    return host.pick(pool, now, this.want);
+  }
+
+  private go(lease: number, now: number): void {
+    const { host } = this;
     this.lease = lease;
     this.slot = host.slotOf(lease);
     this.sentAt = now;
@@ -179,6 +184,51 @@ export class Call {
     host.observer?.attemptBegan(this);
     this.backend.take(this);
   }
+
+  private refused({ status, message, pushbackMs }: Refusal, ending: Ending | undefined): void {
+    this.pushbackMs = pushbackMs;
+    if (ending === undefined) this.end(status, message);
+    else this.conclude(ending);
+  }
+
+  // In the queue of its pool
+
+  /** The latest time at which an answer is of use, monotonic clock, ms. */
+  get deadline(): number {
+    return Number.isNaN(this.timeoutMs) ? Number.POSITIVE_INFINITY : this.received + this.timeoutMs;
+  }
+
+  /** It is the next; see `Waiter`. */
+  turn({ pool, attempt }: WaitingCall, now: number): boolean | 'left' {
+    const { noLease } = this.host;
+    const lease = this.pick(pool, now, attempt.mayReturn);
+    if (lease < 0 && pool.mayWait(lease as PickFailure)) return false;
+    this.endWait();
+    if (lease >= 0) this.go(lease, now);
+    else this.refused(noLease.refusal(pool, lease as PickFailure, attempt.why), attempt.ending);
+    return lease >= 0 ? true : 'left';
+  }
+
+  waitedInVain({ pool, attempt }: WaitingCall, now: number): void {
+    this.endWait();
+    this.refused(this.host.noLease.late(pool, attempt.why, this.facts.queuedMs, now), attempt.ending);
+  }
+
+  poolEnded({ pool, attempt: { why, mayReturn, ending } }: WaitingCall): void {
+    this.endWait();
+    this.pool = this.host.poolOf(pool.service) ?? pool;
+    this.place(why, mayReturn, ending);
+  }
+
+  private endWait(): void {
+    const { wait } = this;
+    if (wait === undefined) return;
+    this.wait = undefined;
+    wait.pool.queue.leave(wait.ticket);
+    this.facts.queuedMs += this.host.now() - wait.since;
+  }
+
+  // At a backend
 
   /** The backend has a stream for it. @param now monotonic clock, ms */
   opened(end: End, stream: number, now: number): void {
@@ -336,7 +386,8 @@ export class Call {
       this.end(Status.UNAVAILABLE, 'the stream has reached the age that its pool allows: open it again');
       return;
     }
-    const where = this.backend === undefined ? '' : ` at backend ${this.backend.name}`;
+    let where = this.backend === undefined ? '' : ` at backend ${this.backend.name}`;
+    if (this.wait !== undefined) where = `, spent in the queue of ${this.wait.pool.service}`;
     this.end(Status.DEADLINE_EXCEEDED, `the deadline of ${this.timeoutMs} ms is over${where}`);
   }
 
@@ -358,7 +409,7 @@ export class Call {
     this.tellEnd(status, EndedBy.PROXY, message);
     const { caller, callerStream } = this;
     const requestEnded = this.request.ended;
-    caller?.finish(callerStream, status, message, this.response.begun);
+    caller?.finish(callerStream, status, message, this.response.begun, this.pushbackMs);
     this.bidFarewell(caller, callerStream, requestEnded);
   }
 
@@ -401,6 +452,7 @@ export class Call {
     }
     clearTimeout(this.pause);
     this.pause = undefined;
+    if (this.wait !== undefined) this.endWait();
     if (backendEnd === undefined) {
       backend?.forget(this);
       return;

@@ -218,9 +218,9 @@ export class Downstream extends Transport implements CallerEnd {
     connection.endHeaders(true);
   }
 
-  finish(stream: number, status: Status, message: string, headSent: boolean): void {
+  finish(stream: number, status: Status, message: string, headSent: boolean, pushbackMs: number): void {
     if (this.connection.isSendable(stream)) {
-      this.shared.replies.finish(this.connection, stream, status, message, headSent);
+      this.shared.replies.finish(this.connection, stream, status, message, headSent, pushbackMs);
     }
   }
 

@@ -22,6 +22,9 @@ export interface End {
 export interface CallerEnd extends End {
   /** IP address and port of the caller; empty and 0 where it is gone. */
   readonly peer: { readonly host: string; readonly port: number };
-  /** Ends the call with a status of ours: trailers, or all in one where no head was sent. */
-  finish(stream: number, status: Status, message: string, headSent: boolean): void;
+  /**
+   * Ends the call with a status of ours: trailers, or all in one where no head was sent.
+   * @param pushbackMs what the caller should wait before it tries again, ms; 0: not said
+   */
+  finish(stream: number, status: Status, message: string, headSent: boolean, pushbackMs: number): void;
 }

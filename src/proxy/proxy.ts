@@ -28,6 +28,7 @@ import { Flusher } from './flusher.ts';
 import { HealthService } from './health-service.ts';
 import { HeldLists } from './held-list.ts';
 import { takeReport } from './load-reports.ts';
+import { NoLease } from './no-lease.ts';
 import { type CallObserver, observerOf } from './observer.ts';
 import { Replies } from './replies.ts';
 import { Retries } from './retry.ts';
@@ -73,7 +74,7 @@ export interface ProxyOptions {
 export interface TransparentProxy {
   /** `host:port` that it listens on. */
   readonly address: string;
-  /** Connections of callers, and calls in flight. */
+  /** Connections of callers, calls in flight, how many of them wait in the queue of a pool. */
   gauges(): ProxyGauges;
   /** How things stand with the backend in a slot of the load table, into `gauges`. */
   gaugeBackend(slot: number, gauges: BackendGauges): void;
@@ -99,6 +100,8 @@ export interface ProxyGauges {
   readonly stalled: number;
   readonly calls: number;
   readonly backends: number;
+  /** Calls in the queues of pools, those of PickServer included. */
+  readonly waiting: number;
 }
 
 const REFLECTION = 'grpc.reflection.';
@@ -117,6 +120,7 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
   readonly replies: Replies;
   readonly counters = new ProxyCounters();
   readonly faults: FaultCounts;
+  readonly noLease: NoLease;
   readonly fields;
   readonly now: () => number;
   readonly onError: (error: unknown) => void;
@@ -164,6 +168,7 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     this.backends = new Backends(mesh, this, options.reachability, options.parseAddress);
     this.deadlines = new Deadlines(this.now, index => this.calls.at(index).expired());
     this.retries = new Retries(service => this.poolSettings(service)?.retry);
+    this.noLease = new NoLease(options.random);
     this.health = new HealthService(mesh, this.context, () => this.closing !== undefined);
     this.unfollow = mesh.registry.onChange(() => this.health.changed());
     this.server = createServer({ noDelay: true }, socket => this.connected(socket));
@@ -195,7 +200,13 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
   gauges(): ProxyGauges {
     let stalled = 0;
     for (const { connection } of this.callers) if (connection.stalled) stalled++;
-    return { connections: this.callers.size, stalled, calls: this.calls.live, backends: this.backends.size };
+    return {
+      connections: this.callers.size,
+      stalled,
+      calls: this.calls.live,
+      backends: this.backends.size,
+      waiting: this.mesh.waiting(),
+    };
   }
 
   gaugeBackend(slot: number, gauges: BackendGauges): void {

@@ -11,6 +11,7 @@ export class Replies {
   private readonly plainHead: HeaderList;
   private readonly status: HeaderName;
   private readonly message: HeaderName;
+  private readonly pushback: HeaderName;
 
   constructor(context: Http2Context) {
     this.grpcHead = context.listOf([
@@ -23,14 +24,23 @@ export class Replies {
     ]);
     this.status = context.names.named('grpc-status');
     this.message = context.names.named('grpc-message');
+    this.pushback = context.names.named('grpc-retry-pushback-ms');
   }
 
-  /** Ends a stream with a status: with a head where none was sent. */
-  finish(connection: Connection, stream: number, status: Status, message: string, headSent: boolean): void {
+  /** Ends a stream with a status: with a head where none was sent. `pushbackMs`: 0 is not said. */
+  finish(
+    connection: Connection,
+    stream: number,
+    status: Status,
+    message: string,
+    headSent: boolean,
+    pushbackMs: number,
+  ): void {
     connection.beginHeaders(stream);
     if (!headSent) connection.addList(this.grpcHead);
     connection.addText(this.status, String(status));
     if (message !== '') connection.addText(this.message, encodeMessage(message.slice(0, MOST_MESSAGE)));
+    if (pushbackMs > 0) connection.addText(this.pushback, String(pushbackMs));
     connection.endHeaders(true);
   }
 

@@ -64,7 +64,7 @@ servers:
   - { id: a, address: 127.0.0.1:50051, services: [echo.v1.EchoService], weight: 1, zone: z1, standby: false }
   - { address: '[::1]:50051', labels: { rack: r1 }, maxConcurrency: 8, standby: true }
 pools:
-  - { service: '*', policy: least-load, zoneFactor: 1.25 }
+  - { service: '*', policy: least-load, zoneFactor: 1.25, queue: { size: 64, maxWait: 3s, whenDown: wait } }
   - { service: echo.v1.EchoService, retry: { codes: [UNAVAILABLE, ABORTED], attempts: 4, budget: 0.1 }, maxStreamAge: 30m }
 health:  { interval: 5s, timeout: 1s, unhealthyAfter: 3, healthyAfter: 2, check: grpc, reportGrace: 1m30s }
 scaling: { threshold: 0.8, for: 10s, cooldown: 30s, provider: standby }
@@ -86,12 +86,18 @@ telemetry: { traces: { endpoint: http://127.0.0.1:4317, sampleRatio: 0.01 }, log
     rememberHeaders: false,
   });
   assert.deepEqual(config.pools, [
-    { service: '*', policy: 'least-load', zoneFactor: 1.25 },
+    {
+      service: '*',
+      policy: 'least-load',
+      zoneFactor: 1.25,
+      queue: { size: 64, maxWaitMs: 3_000, whenDown: 'wait' },
+    },
     {
       service: 'echo.v1.EchoService',
       policy: 'least-load',
       zoneFactor: 1.5,
       retry: { codes: ['UNAVAILABLE', 'ABORTED'], attempts: 4, budget: 0.1 },
+      queue: { size: 1_024, maxWaitMs: 10_000, whenDown: 'fail' },
       maxStreamAgeMs: 1_800_000,
     },
   ]);

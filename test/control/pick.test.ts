@@ -99,14 +99,61 @@ describe('PickServer', () => {
     });
   });
 
-  it('says RESOURCE_EXHAUSTED where all are at their limit', async () => {
+  it('says RESOURCE_EXHAUSTED where all are at their limit and nobody may wait', async () => {
     await rig({}, async ({ client, mesh }) => {
       const caller = client();
+      mesh.configurePools(
+        new Map([['*', { zoneFactor: 1.5, queue: { size: 0, maxWaitMs: 1_000, whenDown: 'fail' } }]]),
+      );
       claim(mesh, { maxConcurrency: 1 });
       await pick(caller);
       const error = await failure(pick(caller));
       assert.equal(error.code, Status.RESOURCE_EXHAUSTED);
       assert.match(error.details, /all 1 servers .* max_concurrency/);
+    });
+  });
+
+  it('lets a caller wait where all are at their limit, as long as it stays and can be answered in time', async () => {
+    await rig({ leaseTtlMs: 60_000 }, async ({ client, mesh, until }) => {
+      const caller = client();
+      claim(mesh, { maxConcurrency: 1 });
+      const waiting = () => mesh.pool(SERVICE)?.queue.size;
+      const { leaseId } = await pick(caller);
+      const first = pick(caller, {}, 60_000);
+      await until(() => waiting() === 1);
+      const second = pick(caller, {}, 8_000);
+      await until(() => waiting() === 2);
+      const gone = caller.makeUnaryRequest(
+        '/heapmesh.v1.LookasideService/PickServer',
+        () =>
+          Buffer.from(PickServerRequest.encode(PickServerRequest.fromPartial({ service: SERVICE })).finish()),
+        () => undefined,
+        undefined,
+        () => {},
+      );
+      await until(() => waiting() === 3);
+      gone.cancel();
+      await until(() => waiting() === 2);
+
+      const late = await failure(pick(caller, {}, 100));
+      assert.equal(late.code, Status.RESOURCE_EXHAUSTED);
+      assert.match(late.details, /^all 1 servers .* max_concurrency: it would wait too long \(2 do\)$/);
+      assert.ok(Number(late.metadata.get('grpc-retry-pushback-ms')[0]) >= 10);
+
+      // A lease that ends gives the one with the earliest deadline its turn; each waits 10 s at most.
+      const report = outcomes(client());
+      report.send({ leaseId, grpcStatus: 0 });
+      const next = await second;
+      assert.deepEqual([next.server?.id, waiting()], ['a', 1]);
+      report.send({ leaseId: next.leaseId, grpcStatus: 0 });
+      assert.equal((await first).server?.id, 'a');
+      report.end();
+      // The last server leaves: who waits learns so at once.
+      const vain = failure(pick(caller, {}, 60_000));
+      await until(() => waiting() === 1);
+      mesh.registry.propose({ kind: 'remove', id: 'a' }, 'test');
+      const error = await vain;
+      assert.deepEqual([error.code, mesh.waiting()], [Status.UNAVAILABLE, 0]);
     });
   });
 

@@ -166,7 +166,11 @@ export function claim(mesh: Mesh, change: Partial<Registration> = {}): void {
 export const LOOKASIDE = '/heapmesh.v1.LookasideService';
 export const ADMIN = '/heapmesh.v1.AdminService';
 
-export function pick(client: Client, change: Partial<lookaside.PickServerRequest> = {}) {
+export function pick(
+  client: Client,
+  change: Partial<lookaside.PickServerRequest> = {},
+  timeoutMs = Number.POSITIVE_INFINITY,
+) {
   const request = lookaside.PickServerRequest.fromPartial({ service: SERVICE, ...change });
   return call(
     client,
@@ -174,6 +178,7 @@ export function pick(client: Client, change: Partial<lookaside.PickServerRequest
     lookaside.PickServerRequest,
     lookaside.PickServerResponse,
     request,
+    timeoutMs,
   );
 }
 

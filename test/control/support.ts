@@ -51,9 +51,17 @@ const reader =
   (bytes: Buffer) =>
     codec.decode(bytes);
 
-export function call<Q, A>(client: Client, path: string, q: Codec<Q>, a: Codec<A>, request: Q): Promise<A> {
+export function call<Q, A>(
+  client: Client,
+  path: string,
+  q: Codec<Q>,
+  a: Codec<A>,
+  request: Q,
+  timeoutMs = Number.POSITIVE_INFINITY,
+): Promise<A> {
   return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(path, writer(q), reader(a), request, (error, answer) => {
+    const options = timeoutMs < Number.POSITIVE_INFINITY ? { deadline: Date.now() + timeoutMs } : {};
+    client.makeUnaryRequest(path, writer(q), reader(a), request, options, (error, answer) => {
       if (error) reject(error);
       else resolve(answer as A);
     });

@@ -208,10 +208,12 @@ test('an unknown service is unimplemented, whatever else is served', async t => 
   assert.equal((await caller.call()).grpcStatus, Status.OK);
 });
 
-test('all backends full: exhausted, at once', async t => {
+test('all backends full, and no queue: exhausted, at once', async t => {
   const held: Arrival[] = [];
   const upstream = await upstreamFor(t, { onStream: arrival => void held.push(arrival) });
-  const rig = await startRig(t, [{ address: upstream.address, maxConcurrency: 2 }]);
+  const rig = await startRig(t, [{ address: upstream.address, maxConcurrency: 2 }], {
+    pools: [{ service: '*', queue: { size: 0 } }],
+  });
   const caller = await rig.caller();
   const open = [caller.call(), caller.call()];
   await until(() => held.length === 2);

@@ -1,11 +1,11 @@
 /** `pools:` */
 import { z } from 'zod';
-import { CONTROL } from '../../core/limits.ts';
+import { CONTROL, QUEUE_LIMITS } from '../../core/limits.ts';
 import { POLICIES } from '../../core/policies/policies.ts';
 import { STATUS_NAMES, type Status } from '../../grpc/status.ts';
 import * as k from '../kinds.ts';
 import { poolHealth } from './health-rules.ts';
-import { AN_AGE } from './shared.ts';
+import { AN_AGE, UP_TO_HOUR } from './shared.ts';
 
 /** All but OK, which is no failure. */
 const RETRY_CODES = Object.fromEntries(STATUS_NAMES.slice(1).map(name => [name, ''])) as Readonly<
@@ -33,6 +33,26 @@ const retry = k.section('Sending a failed call again. Without it only calls that
     .prefault(0.2),
 });
 
+const WHEN_DOWN = {
+  fail: 'calls fail at once with UNAVAILABLE',
+  wait: 'calls wait for a backend to come',
+} as const;
+
+const queue = k.section('Calls that wait: their backends are all at `maxConcurrency`, or there is none.', {
+  size: k
+    .number(
+      { about: 'Most calls that wait; `0`: a call that finds all backends full fails at once.', live: true },
+      { integer: true, least: 0, most: QUEUE_LIMITS.mostSize },
+    )
+    .prefault(QUEUE_LIMITS.size),
+  maxWait: k
+    .duration({ about: 'Longest wait of calls with a later deadline, or none.', live: true }, UP_TO_HOUR)
+    .prefault(`${QUEUE_LIMITS.maxWaitMs / 1_000}s`),
+  whenDown: k
+    .oneOf({ about: 'What becomes of calls while no backend of the pool takes any.', live: true }, WHEN_DOWN)
+    .prefault('fail'),
+});
+
 export const pool = k.section('Settings of one pool.', {
   service: k.service(
     { about: "The service; `'*'` is every pool without an entry of its own. Required.", live: true },
@@ -51,6 +71,7 @@ export const pool = k.section('Settings of one pool.', {
     .prefault(1.5),
   retry: z.optional(retry),
   health: z.optional(poolHealth),
+  queue,
   maxStreamAge: z.optional(
     k.duration(
       {
