@@ -12,6 +12,7 @@ export * from './limits/logs.ts';
 export * from './limits/process.ts';
 export * from './limits/proxy.ts';
 export * from './limits/queue.ts';
+export * from './limits/scaling.ts';
 export * from './limits/sdk.ts';
 export * from './limits/state.ts';
 export * from './limits/telemetry.ts';

@@ -1,0 +1,213 @@
+/**
+ * When a pool gets one more server, and when one that it got goes again.
+ *
+ *   a server fails                                    -> one for it, at once
+ *   a server is over the threshold for `forMs`        -> one for all that are, after the cool-down
+ *   the pool's mean is over it for `forMs` still      -> one more, after the cool-down
+ *   the pool's mean is below `scaleInBelow` for `stableMs`, and would not come near the threshold with one
+ *   server less                                       -> the last one that was added drains
+ *
+ * One that is over was answered once it got its server; it counts anew after it was relieved, which is
+ * below nine tenths of the threshold. So one server that is hot by itself brings one more, not one a
+ * cool-down, and ten that are over together bring one, and further ones only as long as that did not help.
+ */
+
+import { SCALING_LIMITS } from './limits.ts';
+import { hashString } from './rendezvous.ts';
+
+export interface ScalingRules {
+  /** Fraction of what a server may use. */
+  readonly threshold: number;
+  readonly forMs: number;
+  /** Least time between two changes because of load, ms. */
+  readonly cooldownMs: number;
+  /** Mean of the pool below which one that was added goes; 0: never. */
+  readonly scaleInBelow: number;
+  readonly stableMs: number;
+  /** Most servers that were added and are in service. */
+  readonly max: number;
+}
+
+/** A server in service: not a standby, not draining. */
+export interface Sighting {
+  readonly id: string;
+  /** It is out because it fails. */
+  readonly failed: boolean;
+  /** As last reported; NaN: unknown, or too old. */
+  readonly utilization: number;
+}
+
+export type ScalingDecision =
+  | {
+      readonly kind: 'add';
+      readonly because: 'failure' | 'load';
+      /** Names what is answered: the same for all instances that see it. */
+      readonly about: string;
+      /** That fails, or is over the threshold most. */
+      readonly server: string;
+      /** In words for a person. */
+      readonly cause: string;
+    }
+  | { readonly kind: 'drain'; readonly server: string; readonly cause: string };
+
+export class ScalingRule {
+  rules: ScalingRules;
+  /** Mean of those that report, NaN: none does. */
+  mean = Number.NaN;
+  reporting = 0;
+
+  /** Since when each server is over the threshold, ms, and whether that is answered. */
+  private readonly over = new Map<string, { readonly since: number; answered: boolean }>();
+  /** Servers that fail, and whether they have their replacement. */
+  private readonly failed = new Map<string, { answered: boolean; retryAt: number }>();
+  private meanOverSince = Number.NaN;
+  private lowSince = Number.NaN;
+  private changedAt = Number.NEGATIVE_INFINITY;
+  private retryAt = Number.NEGATIVE_INFINITY;
+
+  constructor(rules: ScalingRules) {
+    this.rules = rules;
+  }
+
+  /**
+   * Looks at the pool; what it decides is to be told `answered` or `refused`.
+   * @param servers those in service
+   * @param added of them those that scaling added, the last one at the end
+   * @param coming servers that are on their way
+   */
+  look(
+    servers: readonly Sighting[],
+    added: readonly string[],
+    coming: number,
+    now: number,
+  ): readonly ScalingDecision[] {
+    this.watch(servers, now);
+    const decisions: ScalingDecision[] = [];
+    let room = this.rules.max - added.length - coming;
+    for (const [id, failure] of this.failed) {
+      if (failure.answered || now < failure.retryAt || room <= 0) continue;
+      room--;
+      decisions.push({
+        kind: 'add',
+        because: 'failure',
+        about: `failure of ${id}`,
+        server: id,
+        cause: `${id} fails`,
+      });
+    }
+    // While some are on their way it is not known yet whether they are enough.
+    if (decisions.length > 0 || coming > 0) return decisions;
+    const addition = room > 0 ? this.forLoad(servers, now) : undefined;
+    if (addition !== undefined) return [addition];
+    const leaver = this.leaver(servers, added, now);
+    return leaver === undefined ? [] : [leaver];
+  }
+
+  /** What was decided was done, here or by another instance. */
+  answered(decision: ScalingDecision, now: number): void {
+    if (decision.kind === 'add' && decision.because === 'failure') {
+      const failure = this.failed.get(decision.server);
+      if (failure !== undefined) failure.answered = true;
+      this.lowSince = Number.NaN;
+      return;
+    }
+    this.changedAt = now;
+    this.meanOverSince = this.lowSince = Number.NaN;
+    // One server was added for all that are over now.
+    if (decision.kind === 'add') for (const each of this.over.values()) each.answered = true;
+  }
+
+  /** What was decided could not be done: it is tried again later. */
+  refused(decision: ScalingDecision, now: number): void {
+    const retryAt = now + SCALING_LIMITS.retryMs;
+    const failure =
+      decision.kind === 'add' && decision.because === 'failure' && this.failed.get(decision.server);
+    if (failure) failure.retryAt = retryAt;
+    else this.retryAt = retryAt;
+  }
+
+  private watch(servers: readonly Sighting[], now: number): void {
+    const { threshold, scaleInBelow } = this.rules;
+    let sum = 0;
+    this.reporting = 0;
+    const here = new Set<string>();
+    for (const { id, failed, utilization } of servers) {
+      here.add(id);
+      if (!failed) this.failed.delete(id);
+      else if (!this.failed.has(id)) this.failed.set(id, { answered: false, retryAt: now });
+      if (failed || Number.isNaN(utilization)) {
+        this.over.delete(id);
+        continue;
+      }
+      sum += utilization;
+      this.reporting++;
+      if (utilization < threshold * SCALING_LIMITS.relief) this.over.delete(id);
+      else if (utilization > threshold && !this.over.has(id))
+        this.over.set(id, { since: now, answered: false });
+    }
+    for (const id of this.over.keys()) if (!here.has(id)) this.over.delete(id);
+    for (const id of this.failed.keys()) if (!here.has(id)) this.failed.delete(id);
+    this.mean = this.reporting > 0 ? sum / this.reporting : Number.NaN;
+    this.meanOverSince = sinceWhen(this.meanOverSince, this.mean > threshold, now);
+    this.lowSince = sinceWhen(this.lowSince, this.mean < scaleInBelow, now);
+  }
+
+  private forLoad(servers: readonly Sighting[], now: number): ScalingDecision | undefined {
+    const { threshold, forMs, cooldownMs } = this.rules;
+    if (now < this.retryAt || now - this.changedAt < cooldownMs) return undefined;
+    const meanMs = now - this.meanOverSince;
+    let worst: Sighting | undefined;
+    let worstMs = 0;
+    let most: Sighting | undefined;
+    for (const server of servers) {
+      if (server.failed || Number.isNaN(server.utilization)) continue;
+      if (most === undefined || server.utilization > most.utilization) most = server;
+      const over = this.over.get(server.id);
+      if (over === undefined || over.answered || now - over.since < forMs) continue;
+      if (worst !== undefined && worst.utilization >= server.utilization) continue;
+      worst = server;
+      worstMs = now - over.since;
+    }
+    const mean = `mean of the pool ${percent(this.mean)}`;
+    const limit = `threshold ${percent(threshold)}`;
+    if (worst !== undefined) {
+      const cause = `${worst.id} is at ${percent(worst.utilization)} and has been over the ${limit} for ${seconds(worstMs)}; ${mean}`;
+      return { kind: 'add', because: 'load', about: aboutLoad(servers), server: worst.id, cause };
+    }
+    if (most === undefined || !(meanMs >= forMs)) return undefined;
+    const cause = `${mean}, over the ${limit} for ${seconds(meanMs)} still`;
+    return { kind: 'add', because: 'load', about: aboutLoad(servers), server: most.id, cause };
+  }
+
+  private leaver(
+    servers: readonly Sighting[],
+    added: readonly string[],
+    now: number,
+  ): ScalingDecision | undefined {
+    const { threshold, scaleInBelow, stableMs, cooldownMs } = this.rules;
+    const last = added.at(-1);
+    if (last === undefined || now < this.retryAt || now - this.changedAt < cooldownMs) return undefined;
+    const lowMs = now - this.lowSince;
+    // What it leaves must not bring it back.
+    const afterwards = (this.mean * this.reporting) / Math.max(1, this.reporting - 1);
+    if (!(lowMs >= stableMs) || afterwards >= threshold * SCALING_LIMITS.relief || servers.length < 2) {
+      return undefined;
+    }
+    const cause = `mean of the pool ${percent(this.mean)}, below ${percent(scaleInBelow)} for ${seconds(lowMs)}: ${last} was added last`;
+    return { kind: 'drain', server: last, cause };
+  }
+}
+
+/** The servers in service together name an overload: with one more it is another one. */
+function aboutLoad(servers: readonly Sighting[]): string {
+  const ids = servers.map(server => server.id).sort();
+  return `load of ${ids.length} servers (${hashString(ids.join('\n')).toString(16)})`;
+}
+
+function sinceWhen(since: number, holds: boolean, now: number): number {
+  if (!holds) return Number.NaN;
+  return Number.isNaN(since) ? now : since;
+}
+
+const percent = (share: number): string => `${Math.round(share * 100)} %`;
+const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
