@@ -1,5 +1,6 @@
 /** The guide to metrics: how they are had, and every one of them, from the catalogue. */
 import { METRIC_LIMITS } from '../../src/core/limits.ts';
+import { RULES } from '../../src/telemetry/findings/rules.ts';
 import { CATALOG } from '../../src/telemetry/metrics/catalog.ts';
 import { BOUNDS } from '../../src/telemetry/metrics/latency.ts';
 
@@ -42,5 +43,14 @@ ${CATALOG.map(({ title, families }) => {
     return `| \`${name}\` | ${type} | ${set} | ${help.replaceAll('|', '\\|')} |`;
   });
   return `## ${title}\n\n| metric | type | labels | |\n|---|---|---|---|\n${rows.join('\n')}\n`;
-}).join('\n')}`;
+}).join('\n')}
+## Findings
+
+\`heapmesh diagnose\` (and \`GET /api/findings\`) looks at the last minute of all this and says in plain words what holds
+calls up, with numbers, and what to do. It exits with 1 where something is critical.
+
+| rule | looks for |
+|---|---|
+${RULES.map(({ name, about }) => `| \`${name}\` | ${about} |`).join('\n')}
+`;
 }

@@ -39,6 +39,7 @@ export interface Balancer extends Running {
   readonly metrics: Metrics;
   readonly detector: Detector;
   readonly health: Health;
+  readonly control: Control;
   readonly addresses: { readonly proxy: string; readonly control: string; readonly admin: string };
 }
 
@@ -119,7 +120,15 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     });
     const proxying = proxy;
     health.listenTo({ heardAt: slot => proxying.heardAt(slot), reports: id => running.reports(id) });
-    metrics = startMetrics({ instance: config.instance.id, mesh, proxy, control, wall: clock.wall, onError });
+    metrics = startMetrics({
+      instance: config.instance.id,
+      mesh,
+      proxy,
+      control,
+      spans: traces.tracing?.counts,
+      wall: clock.wall,
+      onError,
+    });
     instances.start(
       { control: control.address, proxy: proxy.address },
       {
@@ -165,6 +174,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       health: health.health,
       tracing: traces.tracing,
       metrics,
+      control,
       addresses: { proxy: proxy.address, control: control.address, admin: admin.address },
       apply: async next => {
         mesh.configurePools(poolSettings(next));

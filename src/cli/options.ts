@@ -5,6 +5,7 @@ import { formatDuration, parseDuration } from '../config/units.ts';
 import type { Io } from './cli.ts';
 
 const DEFAULT_CONTROL = '127.0.0.1:4701';
+const DEFAULT_ADMIN = '127.0.0.1:4702';
 const DEFAULT_TIMEOUT_MS = 5_000;
 
 export type OutputFormat = 'table' | 'json';
@@ -23,6 +24,18 @@ export function addControlOptions(command: Command, options: { timeout?: boolean
       .argParser(readAddress),
   );
   return options.timeout === false ? command : command.addOption(timeoutOption('longest wait for an answer'));
+}
+
+/** `--admin` and `--timeout`, for what is asked by HTTP. */
+export function addAdminOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--admin <address>', 'admin address of the balancer')
+        .env('HEAPMESH_ADMIN')
+        .default(DEFAULT_ADMIN)
+        .argParser(readAddress),
+    )
+    .addOption(timeoutOption('longest wait for an answer'));
 }
 
 function timeoutOption(about: string): Option {

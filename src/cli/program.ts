@@ -5,6 +5,7 @@ import { register as call } from './commands/call.ts';
 import { register as check } from './commands/check.ts';
 import { register as completion } from './commands/completion.ts';
 import { register as demo } from './commands/demo.ts';
+import { register as diagnose } from './commands/diagnose.ts';
 import { register as drain } from './commands/drain.ts';
 import { register as heap } from './commands/heap.ts';
 import { register as instances } from './commands/instances.ts';
@@ -25,6 +26,7 @@ const COMMANDS: readonly Register[] = [
   call,
   servers,
   drain,
+  diagnose,
   instances,
   logLevel,
   check,
@@ -44,7 +46,7 @@ export function buildProgram(io: Io): Command {
       'after',
       `
 Exit codes: ${Exit.FINE} fine, ${Exit.FAILURE} failure, ${Exit.USAGE} usage or configuration.
-HEAPMESH_CONTROL names the balancer for commands that talk to one; NO_COLOR turns colours off.
+HEAPMESH_CONTROL and HEAPMESH_ADMIN name the balancer for commands that talk to one; NO_COLOR turns colours off.
 
 Examples:
   heapmesh serve --server echo.v1.EchoService=127.0.0.1:50051

@@ -50,6 +50,11 @@ export class History implements HistoryReader {
     this.timeline.commit(wall);
   }
 
+  /** The time that the last points of the near past cover, s. */
+  secondsOf(points: number): number {
+    return this.timeline.spanMs(points) / 1000;
+  }
+
   keys(scope: Scope): string[] {
     return [...this[scope].keys()];
   }

@@ -3,6 +3,7 @@ import type { Route } from '../../admin/admin.ts';
 import type { Control } from '../../control/control.ts';
 import type { Mesh } from '../../core/mesh.ts';
 import type { TransparentProxy } from '../../proxy/proxy.ts';
+import { Findings } from '../../telemetry/findings.ts';
 import { Sampler } from '../../telemetry/history/sampler.ts';
 import { History, type HistoryReader } from '../../telemetry/history.ts';
 import { Attempts } from '../../telemetry/metrics/attempts.ts';
@@ -13,6 +14,8 @@ import { tellCalls } from '../../telemetry/metrics/sources/calls.ts';
 import { tellControl, tellRegistry } from '../../telemetry/metrics/sources/control.ts';
 import { tellInstance } from '../../telemetry/metrics/sources/instance.ts';
 import { tellProxy } from '../../telemetry/metrics/sources/proxy.ts';
+import { type SpanCountsNow, tellSpans } from '../../telemetry/metrics/sources/spans.ts';
+import { findingsRoute } from '../../telemetry/routes/findings.ts';
 import { historyRoute } from '../../telemetry/routes/history.ts';
 import { metricsRoute } from '../../telemetry/routes/metrics.ts';
 import { Runtime } from '../../telemetry/runtime.ts';
@@ -34,18 +37,23 @@ export interface Measured {
   readonly mesh: Mesh;
   readonly proxy: TransparentProxy;
   readonly control: Control;
+  /** Of traces; undefined where there are none. */
+  readonly spans: SpanCountsNow | undefined;
   /** Wall clock, ms since 1970. */
   readonly wall: () => number;
   readonly onError: (error: unknown) => void;
 }
 
 export function startMetrics(measured: Measured): Metrics {
-  const { instance, mesh, proxy, control, wall, onError } = measured;
+  const { instance, mesh, proxy, control, spans, wall, onError } = measured;
   const calls = new CallCounter(new Attempts(mesh), wall);
   const unobserve = proxy.observe(calls);
   const runtime = new Runtime();
   const history = new History();
-  const sampler = new Sampler(history, { mesh, proxy, control, calls, runtime, wall }, onError);
+  const spansDropped = (): number => (spans === undefined ? 0 : spans().dropped + spans().failed);
+  const observed = { mesh, proxy, control, calls, runtime, spansDropped, wall };
+  const sampler = new Sampler(history, observed, onError);
+  const findings = new Findings({ instance, mesh, history, wall });
   const registry = new Registry();
   tellCalls(registry, calls, proxy);
   tellProxy(registry, proxy, mesh.leases);
@@ -54,12 +62,13 @@ export function startMetrics(measured: Measured): Metrics {
   tellControl(registry, control, mesh);
   const unfollow = tellRegistry(registry, mesh);
   tellInstance(registry, { id: instance, version: packageVersion() }, { runtime, mesh, calls, wall });
+  tellSpans(registry, spans);
   sampler.start();
   return {
     history,
     registry,
     calls,
-    routes: [metricsRoute(registry), historyRoute(history)],
+    routes: [metricsRoute(registry), historyRoute(history), findingsRoute(findings)],
     close: async () => {
       unobserve();
       unfollow();

@@ -45,6 +45,15 @@ export class Timeline {
     this.steps++;
   }
 
+  /** The time that the last points cover, ms; 0 where there are fewer than two. */
+  spanMs(most: number): number {
+    const count = Math.min(this.steps, most, NEAR - 1);
+    if (count < 2) return 0;
+    const first = this.near[(this.steps - count) % NEAR] as number;
+    // Each point is of the time before it.
+    return (((this.near[this.last] as number) - first) * count) / (count - 1);
+  }
+
   /** Places of the points of the last `spanMs`, oldest first, in the near past where that reaches as far. */
   places(spanMs: number): { readonly isFar: boolean; readonly at: number[]; readonly times: number[] } {
     const isFar = spanMs > stepMs * NEAR;
@@ -109,6 +118,20 @@ export class Ring<Name extends string> {
     const row = this.rows.get(key);
     if (row === undefined) return Number.NaN;
     return row[this.names.indexOf(name) * (NEAR + FAR) + this.timeline.last] as number;
+  }
+
+  /** The last points of a series that are known, oldest first, into `into`. Returns how many. */
+  recent(key: string, name: Name, most: number, into: Float32Array): number {
+    const row = this.rows.get(key);
+    if (row === undefined) return 0;
+    const { steps } = this.timeline;
+    const start = this.names.indexOf(name) * (NEAR + FAR);
+    let count = 0;
+    for (let step = Math.max(0, steps - Math.min(most, NEAR - 1)); step < steps; step++) {
+      const value = row[start + (step % NEAR)] as number;
+      if (!Number.isNaN(value)) into[count++] = value;
+    }
+    return count;
   }
 
   /** Undefined where the key has no history. */

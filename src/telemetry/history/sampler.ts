@@ -22,6 +22,8 @@ export interface Observed {
   readonly control: { readonly counters: ControlCounters };
   readonly calls: CallCounter;
   readonly runtime: Runtime;
+  /** Spans that were recorded and did not reach the collector. */
+  readonly spansDropped: () => number;
   /** Wall clock, ms since 1970. */
   readonly wall: () => number;
 }
@@ -164,7 +166,9 @@ export class Sampler {
     }
     const picks = loads.picksOf(slot);
     const life = loads.generationOf(slot);
-    const before = this.lives[slot] === life ? (this.picks[slot] as number) : 0;
+    // What was picked before the first step is of no step.
+    const first = this.history.steps === 0 ? picks : 0;
+    const before = this.lives[slot] === life ? (this.picks[slot] as number) : first;
     this.picks[slot] = picks;
     this.lives[slot] = life;
     return Math.max(0, picks - before);
@@ -295,6 +299,7 @@ export class Sampler {
       cpu,
       memory: memory.rss,
       heapUsed: memory.heapUsed,
+      spansDropped: grown('spans', this.seen.spansDropped()),
       gc,
     };
   }

@@ -80,6 +80,7 @@ export const INSTANCE_SERIES = {
   cpu: mean('ratio', 'processor time of this process over time: 1 is one core'),
   memory: mean('bytes', 'resident memory'),
   heapUsed: mean('bytes', 'memory of JavaScript objects in use'),
+  spansDropped: mean('1/s', 'spans that the collector did not take'),
   gc: mean('ratio', 'share of the time that was spent in garbage collection'),
 } as const satisfies Readonly<Record<string, SeriesInfo>>;
 

@@ -7,6 +7,7 @@ import { CALLS } from './catalog/calls.ts';
 import { CONTROL, REGISTRY } from './catalog/control.ts';
 import { INSTANCE } from './catalog/instance.ts';
 import { PROXY } from './catalog/proxy.ts';
+import { TELEMETRY } from './catalog/telemetry.ts';
 import type { Family } from './family.ts';
 
 export interface Area {
@@ -22,5 +23,6 @@ export const CATALOG: readonly Area[] = [
   { title: 'Backends', families: Object.values(BACKENDS) },
   { title: 'Control API and leases', families: Object.values(CONTROL) },
   { title: 'Registry and log', families: Object.values(REGISTRY) },
+  { title: 'Telemetry', families: Object.values(TELEMETRY) },
   { title: 'Process', families: Object.values(INSTANCE) },
 ];

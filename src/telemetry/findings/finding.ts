@@ -1,0 +1,33 @@
+/** A bottleneck in plain words: what is so, with numbers, and what to do. */
+import type { Evidence } from './evidence.ts';
+
+/** `critical`: calls fail or wait now; `warning`: they are slower, or soon will be; `info`: so that nobody wonders. */
+export const SEVERITIES = ['critical', 'warning', 'info'] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+export interface Finding {
+  /** Name of the rule that found it. */
+  readonly rule: string;
+  readonly severity: Severity;
+  /** What it is about: the id of a backend, the service of a pool, or empty for the instance. */
+  readonly scope: 'instance' | 'pool' | 'backend';
+  readonly key: string;
+  /** One or two sentences. */
+  readonly what: string;
+  /** What to do about it. */
+  readonly todo: string;
+  /** The numbers in it, for programs. */
+  readonly figures: Readonly<Record<string, number>>;
+}
+
+/** A rule without its name, which the list of rules gives it. */
+export type Found = Omit<Finding, 'rule'>;
+
+/** Pure: the same evidence gives the same findings. */
+export interface Rule {
+  /** Short, in words with hyphens. */
+  readonly name: string;
+  /** What it looks for, and from when on. */
+  readonly about: string;
+  look(evidence: Evidence): readonly Found[];
+}

@@ -1,0 +1,39 @@
+import { eligible, median } from '../evidence.ts';
+import type { Found, Rule } from '../finding.ts';
+import { calls, percent, time } from '../words.ts';
+
+const SHARE = 0.1;
+const MANY = 0.5;
+/** Fewer than that are a mishap. */
+const LEAST = 5;
+
+/** A backend that fails at once looks idle to who counts calls in flight alone. */
+export const backendFailing: Rule = {
+  name: 'backend-failing',
+  about: `a backend fails more than ${percent(SHARE)} of its attempts`,
+  look: ({ pools, seconds }) => {
+    const found = new Map<string, Found>();
+    for (const pool of pools) {
+      const all = eligible(pool);
+      for (const { id, figures } of all) {
+        const failed = figures.mean('errors') * seconds;
+        const share = figures.mean('errors') / figures.mean('rps');
+        if (!(failed >= LEAST && share >= SHARE)) continue;
+        const own = figures.mean('p50');
+        const others = median(all.filter(other => other.id !== id).map(other => other.figures.mean('p50')));
+        const isFast = own * 2 < others;
+        found.set(id, {
+          severity: share >= MANY ? 'critical' : 'warning',
+          scope: 'backend',
+          key: id,
+          what: `${id} failed ${calls(failed)} in ${Math.round(seconds)} s, ${percent(share)} of what it got${
+            isFast ? `, and fails fast: in ${time(own)}, where the others take ${time(others)}` : ''
+          }.`,
+          todo: `Look at its log; \`heapmesh drain ${id}\` takes it out. heapmesh_attempts_total has its codes.`,
+          figures: { failed, share },
+        });
+      }
+    }
+    return [...found.values()];
+  },
+};
