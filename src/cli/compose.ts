@@ -47,6 +47,8 @@ export interface ComposeOptions {
   readonly logger: Logger;
   /** Variables of OpenTelemetry are read from here. Default: those of the process. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Begins with nothing, whatever the log has. */
+  readonly ignoreState?: boolean | undefined;
 }
 
 /** Starts a balancer; rejects, with nothing left behind, where an address cannot be had. */
@@ -55,7 +57,8 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   const clock = systemClock;
   const onError = (error: unknown): void =>
     logger.error('a fault of our own', { error: error instanceof Error ? error.stack : String(error) });
-  const state = await openState(config, { clock, logger, onError });
+  const { ignoreState } = options;
+  const state = await openState(config, { clock, logger, onError, ignoreState });
   const mesh = new Mesh({
     instanceId: config.instance.id,
     epoch: state.epoch,
@@ -102,6 +105,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       instances: instances.addresses,
       directory: instances.directory,
       tracer: traces.tracer,
+      cannotKeep: state.cannotKeep,
     });
     const running = control;
     const listen = addressOf(config.proxy.listen);

@@ -20,6 +20,7 @@ export interface ServeOptions {
   readonly admin?: string;
   readonly server?: string[];
   readonly insecure?: boolean;
+  readonly ignoreState?: boolean;
   readonly output: OutputFormat;
 }
 
@@ -54,7 +55,7 @@ export async function serve(options: ServeOptions, io: Io): Promise<void> {
 
   // Before anything listens: a signal in between must not leave a half-started process behind.
   const ending = untilSignal(logger);
-  const running = await start(config, logger);
+  const running = await start(config, logger, options.ignoreState);
   announce(io, config, running, options.output);
 
   const reload = reloader(load, config, running, logger);
@@ -73,9 +74,9 @@ export async function serve(options: ServeOptions, io: Io): Promise<void> {
   await logger.close();
 }
 
-async function start(config: Config, logger: Logger): Promise<Running> {
+async function start(config: Config, logger: Logger, ignoreState = false): Promise<Running> {
   try {
-    return await compose(config, { logger });
+    return await compose(config, { logger, ignoreState });
   } catch (error) {
     throw explainListenError(error);
   }

@@ -93,8 +93,10 @@ export interface Config {
 }
 
 export interface StateConfig {
-  readonly log: 'memory' | 'kafka';
+  readonly log: 'memory' | 'file' | 'kafka';
   readonly directory: string;
+  readonly historyOctets: number;
+  readonly decisions: { readonly sampleRatio: number };
   /** `host:port`. */
   readonly brokers: readonly string[];
   readonly topic: string;
@@ -253,9 +255,13 @@ function resolve(parsed: Parsed, options: LoadOptions): Config {
       cooldownMs: scaling.cooldown,
       provider: scaling.provider,
     },
-    state: parsed.state,
+    state: stateOf(parsed.state),
     telemetry: telemetryOf(parsed.telemetry),
   };
+}
+
+function stateOf({ history, ...state }: Parsed['state']): StateConfig {
+  return { ...state, historyOctets: history };
 }
 
 function resolveAdmin({ tls: _, ...admin }: Parsed['admin']): Config['admin'] {

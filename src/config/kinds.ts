@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { cidrFault, DNS_SCHEME, dnsName, formatAddress, isServiceName, parseAddress } from './address.ts';
-import { parseDuration } from './units.ts';
+import { parseDuration, parseSize } from './units.ts';
 
 /** What is known of one key. */
 export interface KeyInfo {
@@ -19,7 +19,7 @@ export interface KeyInfo {
   /** Not in this version; a value is an error. */
   readonly reserved?: boolean;
   /** How the resolved Config spells the unit of a bare number. */
-  readonly unit?: 'Ms';
+  readonly unit?: 'Ms' | 'Octets';
 }
 
 export const keyInfo = z.registry<KeyInfo>();
@@ -105,6 +105,15 @@ export function duration(info: About, range: { leastMs: number; mostMs: number; 
     if (ms === undefined) return NOT_IT;
     return ms >= range.leastMs && ms <= range.mostMs ? ms : new Fault('out of range');
   })(info, 'Ms');
+}
+
+export function size(info: About, range: { leastOctets: number; mostOctets: number; says: string }) {
+  return scalar('size', `a size ${range.says}, such as 64KiB or 1GiB`, value => {
+    if (typeof value === 'number' && value !== 0) return new Fault('it has no unit');
+    const octets = value === 0 ? 0 : typeof value === 'string' ? parseSize(value) : undefined;
+    if (octets === undefined) return NOT_IT;
+    return octets >= range.leastOctets && octets <= range.mostOctets ? octets : new Fault('out of range');
+  })(info, 'Octets');
 }
 
 /** One of the names in a table that says what each is for; names that are planned answer that they are not there yet. */

@@ -1,4 +1,4 @@
-/** Durations as people write them: `250ms`, `1m30s`. */
+/** Durations and sizes as people write them: `250ms`, `1m30s`, `64KiB`. */
 
 const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/;
 const DURATION_PART = /(\d+(?:\.\d+)?)(ms|s|m|h)/g;
@@ -22,4 +22,19 @@ export function formatDuration(ms: number): string {
     ms < 3_600_000 ? ([60_000, 1_000, 'm', 's'] as const) : ([3_600_000, 60_000, 'h', 'm'] as const);
   const rest = Number(((ms % large) / small).toFixed(3));
   return `${Math.floor(ms / large)}${unit}${rest === 0 ? '' : `${rest}${lesser}`}`;
+}
+
+const SIZE = /^(\d+(?:\.\d+)?)(B|KiB|MiB|GiB|TiB)$/;
+const OCTETS_PER_UNIT: Readonly<Record<string, number>> = {
+  B: 1,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+};
+
+/** Octets; undefined where the text is no size. */
+export function parseSize(text: string): number | undefined {
+  const [, amount, unit] = SIZE.exec(text) ?? [];
+  return unit === undefined ? undefined : Math.round(Number(amount) * (OCTETS_PER_UNIT[unit] ?? 0));
 }

@@ -34,6 +34,8 @@ export interface AdminOptions {
   readonly mesh: Mesh;
   readonly clock: Clock;
   readonly allow: AllowBackend;
+  /** Why a change cannot be kept right now; empty where it can. */
+  readonly cannotKeep?: (() => string) | undefined;
 }
 
 /** A drain without a time-out ends after this, ms. */
@@ -214,13 +216,20 @@ export class Admin {
 
   /** Why the log's order made a proposal a no-op; empty where it was applied. */
   private async propose(body: Body, cause: string, preconditions: readonly Precondition[]): Promise<string> {
-    try {
-      const { applied, why } = await this.options.mesh.registry.propose(body, cause, preconditions);
-      return applied ? '' : why;
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new RpcError(Status.UNAVAILABLE, `the change could not be kept: ${reason}`);
+    // An operator's word that the next start would not know of is better not given.
+    const trouble = this.options.cannotKeep?.() ?? '';
+    if (trouble !== '') throw new RpcError(Status.UNAVAILABLE, `nothing was changed: ${trouble}`);
+    const settled = await this.options.mesh.registry
+      .propose(body, cause, preconditions)
+      .catch((error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new RpcError(Status.UNAVAILABLE, `the change could not be kept: ${reason}`);
+      });
+    const { applied, why, notKept } = settled;
+    if (applied && notKept !== undefined) {
+      throw new RpcError(Status.UNAVAILABLE, `the change is in force until this instance ends: ${notKept}`);
     }
+    return applied ? '' : why;
   }
 
   private statusById(id: string): ServerStatus | undefined {

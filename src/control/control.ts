@@ -70,6 +70,8 @@ export interface ControlOptions {
   readonly directory?: () => InstanceDirectory;
   /** Picks are traced by it; by default they are not. */
   readonly tracer?: CallTracer | undefined;
+  /** Why a change cannot be kept right now; empty where it can. By default it always can. */
+  readonly cannotKeep?: () => string;
 }
 
 export interface Control {
@@ -135,7 +137,12 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   const traced = options.tracer && new TracedPicks(options.tracer, mesh);
   const picks = new Picks({ ...shared, answers, zone: config.instance.zone, traced, random: Math.random });
 
-  const operations = new Admin({ mesh, clock, allow: host => allow(host) });
+  const operations = new Admin({
+    mesh,
+    clock,
+    allow: host => allow(host),
+    cannotKeep: options.cannotKeep,
+  });
   const [lookaside, loadReport, admin] = SERVICES as [string, string, string];
   const services: Service[] = [
     {

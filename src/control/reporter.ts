@@ -34,8 +34,8 @@ export class Reporter implements Receiver<ReportLoadRequest> {
   /** What it claims; undefined before its registration. */
   spec: ServerSpec | undefined;
   private phase: Phase = 'waiting';
-  /** True from the first registration that was taken. */
-  private known = false;
+  /** Registrations that are not kept yet. */
+  private unsettled = 0;
   private registrations = 0;
   private lastSequence = 0n;
   /** Messages to the backend that it has not taken yet. */
@@ -146,7 +146,7 @@ export class Reporter implements Receiver<ReportLoadRequest> {
   private breakOff(reset: boolean): void {
     if (this.phase === 'over') return;
     const { phase, id, address } = this;
-    const mine = this.known && this.all.holds(this);
+    const mine = this.all.holds(this);
     this.finish();
     if (!mine) return;
     publish('heapmesh:control:stream-ended', () => ({ serverId: id, deregistered: phase === 'leaving' }));
@@ -186,7 +186,7 @@ export class Reporter implements Receiver<ReportLoadRequest> {
       throw error;
     }
     // While an older stream is asked whether it lives, the id is not this backend's yet.
-    const slot = this.known ? mesh.slotOf(this.id) : -1;
+    const slot = this.all.holds(this) ? mesh.slotOf(this.id) : -1;
     if (slot < 0) return;
     counters.reports++;
     mesh.report(slot, sample, clock.now());
@@ -194,7 +194,9 @@ export class Reporter implements Receiver<ReportLoadRequest> {
 
   private register(registration: Registration): void {
     const { authorize, allow } = this.all.options;
-    if (this.phase === 'registering' || this.phase === 'leaving') {
+    const mine = this.all.holds(this);
+    // Another registration may come before the first is kept, but not before it is clear whose the id is.
+    if (this.phase === 'leaving' || (this.phase === 'registering' && !mine)) {
       throw new RpcError(Status.FAILED_PRECONDITION, `a registration while the server is ${this.phase}`);
     }
     if (++this.registrations > CONTROL.registrationsPerStream) {
@@ -202,14 +204,17 @@ export class Reporter implements Receiver<ReportLoadRequest> {
     }
     const spec = validClaim(registration, 'registration', this.peer.host, allow);
     demand(authorize, this.peer, 'report-load', spec.id);
-    if (this.known) {
+    if (mine) {
       this.mustStay('id', this.id, spec.id);
       this.mustStay('address', this.address, spec.address);
     }
     this.phase = 'registering';
+    this.unsettled++;
     this.all.claim(this, spec, () => {
-      this.phase = 'registered';
-      this.known = true;
+      this.unsettled--;
+      // It may have taken its leave before its claim was kept.
+      if (this.phase !== 'registering') return;
+      if (this.unsettled === 0) this.phase = 'registered';
       this.all.welcome(this);
     });
   }
@@ -224,7 +229,8 @@ export class Reporter implements Receiver<ReportLoadRequest> {
   }
 
   private deregister(deregistration: Deregistration): void {
-    if (this.phase !== 'registered') {
+    const claimed = this.phase === 'registering' && this.all.holds(this);
+    if (this.phase !== 'registered' && !claimed) {
       throw new RpcError(Status.FAILED_PRECONDITION, `a deregistration while the server is ${this.phase}`);
     }
     const { drainTimeout } = deregistration;

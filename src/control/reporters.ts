@@ -74,8 +74,8 @@ export class Reporters {
   }
 
   /**
-   * Gives the id to a stream and calls back: at once, or after the PING of an older stream. A stream
-   * that does not get it is ended with the reason.
+   * Gives the id to a stream, after the PING of an older one where there is one, and calls back once the
+   * claim is kept. A stream that does not get it is ended with the reason.
    */
   claim(newcomer: Reporter, spec: ServerSpec, done: () => void): void {
     const holder = this.byId.get(spec.id);
@@ -120,18 +120,18 @@ export class Reporters {
       address,
     ]);
     settled.then(
+      // Where the log keeps nothing any more, a backend serves all the same: its stream says that it is there.
       ({ applied, why }) => {
         if (!applied) this.refuse(reporter, spec.id, this.refusalOf(spec, why));
+        else if (this.holds(reporter)) done();
       },
       (error: Error) => {
         const why = `the registration could not be kept: ${error.message}`;
         this.refuse(reporter, spec.id, new RpcError(Status.UNAVAILABLE, why));
       },
     );
-    // In the own view the claim is in force at once; a refusal comes by `settled`.
-    if (!this.isClaimed(spec)) return;
-    lifecycle.attached(spec.id);
-    done();
+    // In the own view the claim is in force at once: calls go there while it is written.
+    if (this.isClaimed(spec)) lifecycle.attached(spec.id);
   }
 
   private isClaimed(spec: ServerSpec): boolean {
@@ -147,6 +147,8 @@ export class Reporters {
 
   private refuse(reporter: Reporter, serverId: string, refusal: RpcError): void {
     if (reporter.over) return;
+    // What becomes of its stream says nothing of the server that has the id.
+    if (this.holds(reporter)) this.byId.delete(reporter.id);
     this.options.counters.registrationsRefused++;
     const { peer } = reporter;
     publish('heapmesh:control:refused', () => ({ serverId, peer: peer.address, why: refusal.message }));

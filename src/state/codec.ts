@@ -2,7 +2,8 @@
  * Proposals as bytes: in the log file, and as messages of a log elsewhere.
  *
  *   message      = type:byte content
- *   type         = 0x01 proposal / 0x82 loads / 0x83 decision / 0x04 part of a snapshot / 0x85 mark of one;
+ *   type         = 0x01 proposal / 0x82 loads / 0x83 decision / 0x04 part of a snapshot / 0x85 mark of one /
+ *                  0x86 the log was closed;
  *                  0 is none; with the bit 0x80 who does not know the type may skip it
  *   proposal     = origin:string epoch:varint n:varint time:double cause:string
  *                  preconditions:list(kind:byte content:block) body
@@ -47,7 +48,14 @@ import {
   writeSpec,
 } from './spec-codec.ts';
 
-export const Message = { PROPOSAL: 0x01, LOADS: 0x82, DECISION: 0x83, SNAPSHOT: 0x04, MARK: 0x85 } as const;
+export const Message = {
+  PROPOSAL: 0x01,
+  LOADS: 0x82,
+  DECISION: 0x83,
+  SNAPSHOT: 0x04,
+  MARK: 0x85,
+  END: 0x86,
+} as const;
 
 /** Who does not know a message's type may skip it. */
 export const MAY_SKIP = 0x80;

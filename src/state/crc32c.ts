@@ -19,12 +19,17 @@ const [T0, T1, T2, T3, T4, T5, T6, T7] = TABLES as [
 
 function makeTables(): Int32Array[] {
   const tables = Array.from({ length: 8 }, () => new Int32Array(256));
+  const [first] = tables as [Int32Array];
   for (let octet = 0; octet < 256; octet++) {
     let crc = octet;
     for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
-    for (const table of tables) {
+    first[octet] = crc;
+  }
+  for (let octet = 0; octet < 256; octet++) {
+    let crc = first[octet] as number;
+    for (const table of tables.slice(1)) {
+      crc = (crc >>> 8) ^ (first[crc & 0xff] as number);
       table[octet] = crc;
-      crc = (crc >>> 8) ^ ((tables[0] as Int32Array)[crc & 0xff] as number);
     }
   }
   return tables;

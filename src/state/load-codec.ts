@@ -5,7 +5,7 @@
  *   row   = shared:byte rest:string known:byte ageMs:varint intervalMs:varint
  *           [inFlight:float] [utilization:float] [capacity:float] [others:float] [failure:float]
  *
- * Rows are in the order of their ids. An id is the first `shared` UTF-16 units of the one before, and
+ * An id is the first `shared` UTF-16 units of the one before, and
  * `rest`. The bits of `known` say, from the lowest, which of the five numbers follow; without it a number
  * of calls is unknown (NaN) and any other is 0. About 30 octets a backend: 10,000 are 300 KiB.
  */

@@ -26,6 +26,10 @@ export const register: Register = (program, io) => {
       collect,
     )
     .option('--insecure', 'allow addresses beyond loopback; there is no TLS and no authentication yet')
+    .option(
+      '--ignore-state',
+      'begin with nothing although the log has something; its files are put aside under other names',
+    )
     .addOption(outputOption())
     .addHelpText(
       'after',

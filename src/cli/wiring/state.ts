@@ -2,14 +2,16 @@
 import type { Config } from '../../config/config.ts';
 import type { Clock } from '../../control/control.ts';
 import type { Proposal } from '../../core/entries.ts';
-import { INSTANCE_LIMITS } from '../../core/limits.ts';
-import { type LoadNote, noteLoads } from '../../core/load-note.ts';
+import { adoptNote } from '../../core/load-note.ts';
 import type { Mesh } from '../../core/mesh.ts';
 import { LogLink } from '../../state/follow.ts';
 import type { KafkaLog } from '../../state/kafka/kafka-log.ts';
 import type { Log, Recovered } from '../../state/log.ts';
 import { MemoryLog } from '../../state/memory-log.ts';
+import type { OpenedFileLog } from '../../state/open.ts';
 import type { Logger } from '../../telemetry/telemetry.ts';
+import { openFile } from './file-log.ts';
+import { LoadNoter } from './load-noter.ts';
 
 export interface StatePart {
   readonly log: Log;
@@ -20,6 +22,8 @@ export interface StatePart {
   readonly append: (proposal: Proposal) => void;
   /** Gives the mesh what was, and all that comes. */
   attach(mesh: Mesh): void;
+  /** Why a change cannot be kept right now; empty where it can, or where it waits. */
+  cannotKeep(): string;
   /** For `/readyz`. */
   detail(): Record<string, unknown>;
   close(): Promise<void>;
@@ -29,15 +33,17 @@ interface Surroundings {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onError: (error: unknown) => void;
+  /** Begins with nothing, whatever the log has; for a log in files. */
+  readonly ignoreState?: boolean | undefined;
 }
 
 export async function openState(config: Config, around: Surroundings): Promise<StatePart> {
   const { clock, logger, onError } = around;
-  const { log, recovered, shared } = await open(config, around);
+  const { log, recovered, shared, file } = await open(config, around);
   // A clock that was set back must not begin a life that is over.
-  const epoch = Math.max(recovered.epoch + 1, clock.wall());
+  const epoch = file?.epoch ?? Math.max(recovered.epoch + 1, clock.wall());
   const link = new LogLink(log);
-  let callOffNote: (() => void) | undefined;
+  let noter: LoadNoter | undefined;
   const stopTelling = log.onStatus(({ state, why }) => {
     if (state === 'healthy') logger.info('the log answers again, and has all changes');
     else logger.error(`the log is ${state}: ${why}`);
@@ -55,18 +61,17 @@ export async function openState(config: Config, around: Surroundings): Promise<S
         (snapshot, settled) => registry.adopt(snapshot, settled),
       );
       link.follow(registry);
-      adoptLoads(mesh, recovered.loads, clock);
+      file?.log.snapshotFrom(() => registry.snapshot());
+      // The youngest word on a server's load last: it is the one that counts.
+      for (const note of recovered.loads.toSorted((a, b) => a.time - b.time)) {
+        adoptNote(mesh, note, clock.now(), clock.wall());
+      }
       if (log.kind === 'memory') return;
-      const head = { origin: config.instance.id, epoch };
-      const note = () => {
-        try {
-          log.noteLoads(noteLoads(mesh, { ...head, time: clock.wall() }, clock.now()));
-        } catch (error) {
-          onError(error);
-        }
-        callOffNote = clock.after(INSTANCE_LIMITS.noteMs, note);
-      };
-      callOffNote = clock.after(INSTANCE_LIMITS.noteMs, note);
+      noter = new LoadNoter({ log, mesh, origin: config.instance.id, epoch, clock, onError });
+    },
+    cannotKeep() {
+      const { state, why } = log.status();
+      return state === 'read-only' ? why : '';
     },
     detail() {
       const { state, why, pending, durable, figures } = log.status();
@@ -74,20 +79,30 @@ export async function openState(config: Config, around: Surroundings): Promise<S
       return { kind: log.kind, state, ...wrong, position: durable, pending, ...figures };
     },
     async close() {
-      callOffNote?.();
+      await noter?.stop();
       stopTelling();
-      await log.close();
+      await (file ?? log).close();
       link.stop();
     },
   };
 }
 
-async function open(
-  config: Config,
-  { logger, onError }: Surroundings,
-): Promise<{ log: Log; recovered: Recovered; shared: KafkaLog | undefined }> {
-  if (config.state.log === 'memory') {
-    return { log: new MemoryLog({ onError }), recovered: NOTHING, shared: undefined };
+interface Opened {
+  readonly log: Log;
+  readonly recovered: Recovered;
+  readonly shared?: KafkaLog;
+  readonly file?: OpenedFileLog;
+}
+
+async function open(config: Config, around: Surroundings): Promise<Opened> {
+  const { logger, onError } = around;
+  if (config.state.log === 'memory') return { log: new MemoryLog({ onError }), recovered: NOTHING };
+  if (config.state.log === 'file') {
+    const file = await openFile(config, around);
+    const { log, recovered } = file;
+    const servers = recovered.snapshot.records.length;
+    logger.info('the log is open', { directory: config.state.directory, position: log.last, servers });
+    return { log, recovered, file };
   }
   // Loaded here, so that nobody else waits for Kafka's client.
   const { openKafka } = await import('./kafka.ts');
@@ -109,16 +124,3 @@ const NOTHING: Recovered = {
   loads: [],
   epoch: 0,
 };
-
-/** The youngest word on each server's load, as old as it is by now. */
-function adoptLoads(mesh: Mesh, notes: readonly LoadNote[], clock: Clock): void {
-  const wall = clock.wall();
-  const now = clock.now();
-  for (const { time, rows } of notes.toSorted((a, b) => a.time - b.time)) {
-    const agedMs = Math.max(0, wall - time);
-    for (const row of rows) {
-      const slot = mesh.slotOf(row.id);
-      if (slot >= 0) mesh.adopt(slot, { ...row, ageMs: row.ageMs + agedMs }, now);
-    }
-  }
-}
