@@ -12,7 +12,7 @@ export interface FindingsView {
     readonly scope: string;
     readonly key: string;
     readonly what: string;
-    readonly todo: string;
+    readonly advice: string;
     readonly figures: Readonly<Record<string, number | null>>;
   }[];
 }
@@ -25,12 +25,12 @@ export function renderFindings(view: FindingsView, paint: Paint, width = Number.
   const of = `${view.instance}, the last ${Math.round(view.seconds)} s`;
   if (view.findings.length === 0) return `${paint('green', 'nothing found')} (${clean(of)})`;
   const lines = [paint('dim', clean(of))];
-  for (const { severity, rule, what, todo } of view.findings) {
+  for (const { severity, rule, what, advice } of view.findings) {
     lines.push(
       '',
       `${paint(STYLES[severity] ?? 'dim', severity.padEnd(INDENT))}${paint('bold', clean(rule))}`,
       ...wrapped(clean(what), width),
-      ...wrapped(`→ ${clean(todo)}`, width).map(line => paint('dim', line)),
+      ...wrapped(`→ ${clean(advice)}`, width).map(line => paint('dim', line)),
     );
   }
   return lines.join('\n');

@@ -15,7 +15,7 @@ export interface Finding {
   /** One or two sentences. */
   readonly what: string;
   /** What to do about it. */
-  readonly todo: string;
+  readonly advice: string;
   /** The numbers in it, for programs. */
   readonly figures: Readonly<Record<string, number>>;
 }

@@ -40,7 +40,7 @@ test('backend-failing: one that fails a third of its calls, and fast', async t =
     key: 'a',
     severity: 'warning',
     what: /^a failed \d+ calls in \d+ s, \d+ % of what it got/,
-    todo: /`heapmesh drain a` takes it out/,
+    advice: /`heapmesh drain a` takes it out/,
   });
 });
 
@@ -64,7 +64,7 @@ test('backend-slow: one that takes many times as long as the others', async t =>
     key: 'a',
     severity: 'warning',
     what: /^a takes (5|6|7|8|9)\d ms for half of its calls of test\.v1\.Test, the others \d+(\.\d)? ms/,
-    todo: /`heapmesh drain a`/,
+    advice: /`heapmesh drain a`/,
   });
 });
 
@@ -85,7 +85,7 @@ test('backend-saturated: one at its end while its pool has room; one at its max_
     key: 'full',
     severity: 'warning',
     what: /^full uses 97 % of what it may use, while test\.v1\.Test as a whole uses 6\d %/,
-    todo: /`heapmesh servers weight full 0\.5`/,
+    advice: /`heapmesh servers weight full 0\.5`/,
   });
 
   const held: Arrival[] = [];
@@ -99,7 +99,7 @@ test('backend-saturated: one at its end while its pool has room; one at its max_
     key: 'a',
     severity: 'warning',
     what: /^a has 3 calls in flight, as many as its max_concurrency of 3 allows/,
-    todo: /more backends are wanted/,
+    advice: /more backends are wanted/,
   });
   for (const arrival of held) answerOk(arrival);
   await Promise.all(calls);
@@ -120,13 +120,13 @@ test('stale-reports: one that has fallen silent, and all of them', async t => {
     key: 'one',
     severity: 'warning',
     what: /^one has not reported its load for \d+ ms; it used to each \d+ ms/,
-    todo: /reporter runs/,
+    advice: /reporter runs/,
   });
   await rig.steps(10, 60);
   assertFound(rig.found('stale-reports'), {
     key: '',
     severity: 'critical',
     what: /^None of the 2 backends that report has done so for \d+ ms/,
-    todo: /network to the control port/,
+    advice: /network to the control port/,
   });
 });

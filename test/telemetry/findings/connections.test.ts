@@ -29,7 +29,7 @@ test('stream-limit: every connection is full, and calls wait', async t => {
     key: 'a',
     severity: 'critical',
     what: /^8 calls wait for a stream at a: its 16 connections have 16 calls in flight, and it allows no more\./,
-    todo: /SETTINGS_MAX_CONCURRENT_STREAMS/,
+    advice: /SETTINGS_MAX_CONCURRENT_STREAMS/,
   });
   while (held.length > 0 || rig.proxy.gauges().calls > 0) {
     for (const arrival of held.splice(0)) answerOk(arrival);
@@ -64,7 +64,7 @@ test('flow-control: a backend that does not read, and a caller that does not', a
     key: 'a',
     severity: 'warning',
     what: /^a does not read what it is sent: on 1 of its 1 connections all calls wait/,
-    todo: /window for a connection/,
+    advice: /window for a connection/,
   });
   for (const stream of streams) caller.send(reset(stream, Code.CANCEL));
 
@@ -82,7 +82,7 @@ test('flow-control: a backend that does not read, and a caller that does not', a
     key: '',
     severity: 'warning',
     what: /^On 1 of 1 connections callers do not read what they are answered/,
-    todo: /larger window/,
+    advice: /larger window/,
   });
   for (const stream of answered) caller.send(reset(stream, Code.CANCEL));
 });
@@ -105,7 +105,7 @@ test('balancer-busy: its event loop is at work all the time', async t => {
     key: '',
     severity: 'critical',
     what: /^This balancer is at work (9\d|100) % of the time .* it is the bottleneck/,
-    todo: /Add an instance/,
+    advice: /Add an instance/,
   });
 });
 
@@ -127,6 +127,6 @@ test('exporter-dropping: spans that nobody takes', async t => {
     key: '',
     severity: 'warning',
     what: /spans were dropped in \d+ s, .* a second: the collector does not take them/,
-    todo: /telemetry\.traces\.endpoint/,
+    advice: /telemetry\.traces\.endpoint/,
   });
 });

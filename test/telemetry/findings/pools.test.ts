@@ -26,7 +26,7 @@ test('no-backend: all are out, with the reason of each, and calls are refused', 
     key: POOL,
     severity: 'critical',
     what: /^No backend of test\.v1\.Test takes calls, and \d+ a second fail: a is EJECTED \(.+\)/,
-    todo: /network/,
+    advice: /network/,
   });
 });
 
@@ -48,7 +48,7 @@ test('too-few-backends: all are busy, and a standby would help', async t => {
     key: POOL,
     severity: 'critical',
     what: /^test\.v1\.Test has too few backends: for \d+ s its 2 backends use 97 % of what they may use\./,
-    todo: /About 1 more.*`heapmesh servers activate spare`.*scaling: \{ threshold: 0\.8/,
+    advice: /About 1 more.*`heapmesh servers activate spare`.*scaling: \{ threshold: 0\.8/,
   });
 });
 
@@ -66,7 +66,7 @@ test('too-few-backends: each has as many calls as it takes, and the rest is refu
     key: POOL,
     severity: 'critical',
     what: /each has as many calls in flight as it takes, and .* a second are refused/,
-    todo: /standby: true/,
+    advice: /standby: true/,
   });
   for (const arrival of held) answerOk(arrival);
   await Promise.all(calls);
@@ -94,7 +94,7 @@ test('uneven-spread: callers of one zone, and a slow backend that rightly gets l
     key: POOL,
     severity: 'warning',
     what: /^Of the picks of test\.v1\.Test, \d+ % go to a, whose share is 50 %: callers are in zone z1, and b is elsewhere \(z2\)/,
-    todo: /Add backends in z1, or lower `pools\[\]\.zoneFactor`/,
+    advice: /Add backends in z1, or lower `pools\[\]\.zoneFactor`/,
   });
 
   const same = await startFindings(
@@ -110,7 +110,7 @@ test('uneven-spread: callers of one zone, and a slow backend that rightly gets l
     key: POOL,
     severity: 'info',
     what: /go to a, whose share is 50 %: b takes 4\d ms, it takes \d\.\d ms/,
-    todo: /that is what balancing by load is for/,
+    advice: /that is what balancing by load is for/,
   });
 });
 
@@ -140,7 +140,7 @@ test('pinned-streams: they stay where they were opened, and who comes later has 
     key: POOL,
     severity: 'warning',
     what: /^12 calls of the 12 that are open for test\.v1\.Test are at a, whose share would be 6\. Only 0 calls began/,
-    todo: /pools\[\]\.maxStreamAge/,
+    advice: /pools\[\]\.maxStreamAge/,
   });
   for (const stream of streams) caller.send(reset(stream, Code.CANCEL));
 });

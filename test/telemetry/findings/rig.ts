@@ -130,14 +130,14 @@ export function assertFound(
     readonly key: string;
     readonly severity: Finding['severity'];
     readonly what: RegExp;
-    readonly todo: RegExp;
+    readonly advice: RegExp;
   },
 ): void {
   assert.equal(found.length, 1, JSON.stringify(found));
   const [one] = found as [Finding];
   assert.deepEqual([one.key, one.severity], [expected.key, expected.severity], one.what);
   assert.match(one.what, expected.what);
-  assert.match(one.todo, expected.todo);
+  assert.match(one.advice, expected.advice);
   for (const [name, value] of Object.entries(one.figures))
     assert.ok(!Number.isNaN(value), `${name} of ${one.what}`);
 }

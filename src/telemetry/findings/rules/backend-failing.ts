@@ -29,7 +29,7 @@ export const backendFailing: Rule = {
           what: `${id} failed ${calls(failed)} in ${Math.round(seconds)} s, ${percent(share)} of what it got${
             isFast ? `, and fails fast: in ${time(own)}, where the others take ${time(others)}` : ''
           }.`,
-          todo: `Look at its log; \`heapmesh drain ${id}\` takes it out. heapmesh_attempts_total has its codes.`,
+          advice: `Look at its log; \`heapmesh drain ${id}\` takes it out. heapmesh_attempts_total has its codes.`,
           figures: { failed, share },
         });
       }

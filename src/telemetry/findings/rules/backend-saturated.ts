@@ -39,7 +39,7 @@ export const backendSaturated: Rule = {
         scope: 'backend',
         key: id,
         what: `${how}${beside}.${whose}`,
-        todo:
+        advice:
           room === undefined
             ? 'Its pool has no room either: more backends are wanted.'
             : `Look what else runs there; \`heapmesh servers weight ${id} ${half(backend.weight)}\` sends it less.`,

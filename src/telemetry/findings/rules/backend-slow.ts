@@ -26,7 +26,7 @@ export const backendSlow: Rule = {
           scope: 'backend',
           key: id,
           what: `${id} takes ${time(own)} for half of its calls of ${pool.service}, the others ${time(others)}; it still gets ${rate(figures.mean('picks'))}.${why}`,
-          todo: `Look at its processor, its disk and its neighbours; \`heapmesh drain ${id}\` takes it out meanwhile.`,
+          advice: `Look at its processor, its disk and its neighbours; \`heapmesh drain ${id}\` takes it out meanwhile.`,
           figures: { p50: own, others, picks: figures.mean('picks') },
         });
       }

@@ -19,7 +19,8 @@ export const balancerBusy: Rule = {
         ...scope,
         severity: busy >= FULL ? 'critical' : 'warning',
         what: `This balancer is at work ${percent(busy)} of the time (${percent(instance.mean('cpu'))} of a core): it is the bottleneck.`,
-        todo: 'Add an instance; callers and backends take several. `proxy.listen` with `reusePort` takes a second one on the same host.',
+        advice:
+          'Add an instance; callers and backends take several. `proxy.listen` with `reusePort` takes a second one on the same host.',
         figures: { busy, cpu: instance.mean('cpu') },
       });
     } else if (lasts(instance, 'loopDelay', ms => ms >= LATE_MS)) {
@@ -29,7 +30,7 @@ export const balancerBusy: Rule = {
         ...scope,
         severity: 'warning',
         what: `The event loop of this balancer is late by ${time(late)} (p99), ${time(instance.max('loopDelayMax'))} at worst, though it works only ${percent(instance.mean('loopBusy'))} of the time.`,
-        todo: starved
+        advice: starved
           ? 'Others take its core: give it one of its own (cgroup cpuset, `taskset`, a CPU request).'
           : 'Something holds it up for long: its log, and a profile (`node --cpu-prof`), say what.',
         figures: { delayMs: late, delayMaxMs: instance.max('loopDelayMax') },
@@ -40,7 +41,7 @@ export const balancerBusy: Rule = {
         ...scope,
         severity: 'warning',
         what: `This balancer spends ${percent(instance.mean('gc'))} of its time collecting garbage.`,
-        todo: 'Give it more memory (`node --max-old-space-size`); many large calls in flight need it.',
+        advice: 'Give it more memory (`node --max-old-space-size`); many large calls in flight need it.',
         figures: { gc: instance.mean('gc'), heapUsed: instance.mean('heapUsed') },
       });
     }

@@ -13,7 +13,8 @@ export const exporterDropping: Rule = {
         scope: 'instance',
         key: '',
         what: `${count(dropped * seconds)} spans were dropped in ${Math.round(seconds)} s, ${rate(dropped)}: the collector does not take them. Calls do not notice, but their traces have holes.`,
-        todo: 'Look at the collector and at `telemetry.traces.endpoint`; lower `telemetry.traces.sampleRatio` if it is too slow.',
+        advice:
+          'Look at the collector and at `telemetry.traces.endpoint`; lower `telemetry.traces.sampleRatio` if it is too slow.',
         figures: { dropped: dropped * seconds },
       },
     ];

@@ -16,7 +16,7 @@ export const flowControl: Rule = {
         scope: 'backend',
         key: id,
         what: `${id} does not read what it is sent: on ${count(blocked)} of its ${count(figures.mean('connections'))} connections all calls wait for it.`,
-        todo: 'Its process is busy or stuck, or its HTTP/2 window for a connection is small: raise that.',
+        advice: 'Its process is busy or stuck, or its HTTP/2 window for a connection is small: raise that.',
         figures: { connections: blocked },
       });
     }
@@ -27,7 +27,8 @@ export const flowControl: Rule = {
         scope: 'instance',
         key: '',
         what: `On ${count(stalled)} of ${count(instance.mean('connections'))} connections callers do not read what they are answered, and all their calls wait.`,
-        todo: 'A caller that takes one stream slowly needs a larger window for the connection, or a connection of its own for it.',
+        advice:
+          'A caller that takes one stream slowly needs a larger window for the connection, or a connection of its own for it.',
         figures: { connections: stalled },
       });
     }

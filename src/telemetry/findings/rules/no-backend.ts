@@ -17,7 +17,7 @@ export const noBackend: Rule = {
           scope: 'pool',
           key: service,
           what: `No backend of ${service} takes calls${failed > 0 ? `, and ${rate(failed)} fail` : ''}: ${list(told)}.`,
-          todo:
+          advice:
             standby === undefined
               ? 'Look at the network between here and there first, then at the backends.'
               : `\`heapmesh servers activate ${standby.id}\` brings a standby in.`,

@@ -34,7 +34,8 @@ function look(pool: PoolEvidence, seconds: number): readonly Found[] {
       scope: 'pool',
       key: pool.service,
       what: `${calls(own)} of the ${count(open)} that are open for ${pool.service} are at ${busiest.id}, whose share would be ${count(fair)}. Only ${calls(begun)} began in ${Math.round(seconds)} s: streams stay where they were opened.`,
-      todo: 'Set `pools[].maxStreamAge`, such as 10m: callers open their streams anew then, where there is room.',
+      advice:
+        'Set `pools[].maxStreamAge`, such as 10m: callers open their streams anew then, where there is room.',
       figures: { own, fair, open, begun },
     },
   ];

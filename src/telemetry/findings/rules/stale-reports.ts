@@ -23,7 +23,7 @@ export const staleReports: Rule = {
         scope: 'backend',
         key: id,
         what: `${id} has not reported its load for ${time(age)}; it used to each ${time(figures.last('reportInterval'))}. Its load is guessed.`,
-        todo: 'Look whether its reporter runs and reaches the control port.',
+        advice: 'Look whether its reporter runs and reaches the control port.',
         figures: { ageMs: age, intervalMs: figures.last('reportInterval') },
       };
     });
@@ -42,7 +42,7 @@ function all(stale: readonly BackendEvidence[]): Found {
     scope: 'instance',
     key: '',
     what: `None of the ${stale.length} backends that report has done so for ${time(age)} (${list(stale.map(({ id }) => id))}).`,
-    todo: 'They will not all have failed: look at the network to the control port, and at this process.',
+    advice: 'They will not all have failed: look at the network to the control port, and at this process.',
     figures: { ageMs: age, backends: stale.length },
   };
 }

@@ -18,7 +18,7 @@ export const streamLimit: Rule = {
         scope: 'backend',
         key: id,
         what: `${calls(waiting)} wait for a stream at ${id}: its ${count(connections)} connections have ${calls(figures.mean('inFlight') - waiting)} in flight, and it allows no more.`,
-        todo: 'Raise its limit of concurrent streams (SETTINGS_MAX_CONCURRENT_STREAMS), or add backends.',
+        advice: 'Raise its limit of concurrent streams (SETTINGS_MAX_CONCURRENT_STREAMS), or add backends.',
         figures: { waiting, connections },
       });
     }

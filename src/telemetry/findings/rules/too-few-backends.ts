@@ -43,7 +43,7 @@ function look(pool: PoolEvidence, seconds: number): readonly Found[] {
       scope: 'pool',
       key: service,
       what: `${service} has too few backends: for ${Math.round(seconds)} s ${list(says)}.`,
-      todo: `About ${count(wanted)} more of the kind are wanted. ${how(pool)}`,
+      advice: `About ${count(wanted)} more of the kind are wanted. ${how(pool)}`,
       figures: {
         utilization: used,
         refused,

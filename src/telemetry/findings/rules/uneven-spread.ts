@@ -29,14 +29,14 @@ function look(pool: PoolEvidence, seconds: number): readonly Found[] {
   const ratio = most.share / most.fair;
   if (!(ratio >= UNEVEN)) return [];
   const low = shares.filter(({ share, fair }) => share < fair);
-  const { severity, why, todo } = reasonOf(pool, most, low);
+  const { severity, why, advice } = reasonOf(pool, most, low);
   return [
     {
       severity,
       scope: 'pool',
       key: pool.service,
       what: `Of the picks of ${pool.service}, ${percent(most.share)} go to ${most.backend.id}, whose share is ${percent(most.fair)}: ${why}.`,
-      todo,
+      advice,
       figures: { share: most.share, fair: most.fair, ratio, picks },
     },
   ];
@@ -57,7 +57,7 @@ function sharesOf(all: readonly BackendEvidence[], picks: number): Share[] {
 interface Reason {
   readonly severity: Severity;
   readonly why: string;
-  readonly todo: string;
+  readonly advice: string;
 }
 
 const FINE = 'Nothing: that is what balancing by load is for.';
@@ -67,14 +67,14 @@ function reasonOf(pool: PoolEvidence, { backend: most }: Share, low: readonly Sh
   const ids = list(left.map(({ id }) => id));
   if (pool.policy !== 'least-load') {
     const why = `the policy ${pool.policy} does not go by load alone`;
-    return { severity: 'info', why, todo: 'Set `policy: least-load` for this pool if it should.' };
+    return { severity: 'info', why, advice: 'Set `policy: least-load` for this pool if it should.' };
   }
   const warming = left.filter(({ state }) => state === 'WARMING').map(({ id }) => id);
   if (warming.length > 0 && most.state !== 'WARMING') {
     return {
       severity: 'info',
       why: `${list(warming)} ${warming.length === 1 ? 'warms' : 'warm'} up`,
-      todo: 'Wait: they get their share as they prove themselves.',
+      advice: 'Wait: they get their share as they prove themselves.',
     };
   }
   const zones = new Set(left.map(({ zone }) => zone));
@@ -82,29 +82,30 @@ function reasonOf(pool: PoolEvidence, { backend: most }: Share, low: readonly Sh
     return {
       severity: 'warning',
       why: `callers are in zone ${most.zone}, and ${ids} ${left.length === 1 ? 'is' : 'are'} elsewhere (${list([...zones].map(zone => zone || 'no zone'))})`,
-      todo: `Add backends in ${most.zone}, or lower \`pools[].zoneFactor\`, which says how much worse the own zone may be.`,
+      advice: `Add backends in ${most.zone}, or lower \`pools[].zoneFactor\`, which says how much worse the own zone may be.`,
     };
   }
   const failing = left.filter(({ figures }) => figures.mean('failure') > 0.05);
   if (failing.length > 0)
-    return { severity: 'info', why: `${list(failing.map(({ id }) => id))} failed calls`, todo: FINE };
+    return { severity: 'info', why: `${list(failing.map(({ id }) => id))} failed calls`, advice: FINE };
   const own = most.figures.mean('p50');
   const others = median(left.map(({ figures }) => figures.mean('p50')));
   if (others > 1.5 * own) {
     return {
       severity: 'info',
       why: `${ids} ${left.length === 1 ? 'takes' : 'take'} ${time(others)}, it takes ${time(own)}`,
-      todo: FINE,
+      advice: FINE,
     };
   }
   const busier = median(left.map(({ figures }) => figures.mean('utilization')));
   if (busier > most.figures.mean('utilization') * 1.2) {
     const why = `${ids} ${left.length === 1 ? 'is' : 'are'} busy with others' calls (at ${percent(busier)})`;
-    return { severity: 'info', why, todo: FINE };
+    return { severity: 'info', why, advice: FINE };
   }
   return {
     severity: 'warning',
     why: 'nothing in their load explains it, so callers ask for it',
-    todo: 'Look for callers that send a heapmesh-hash-key that most of them share, or that exclude servers.',
+    advice:
+      'Look for callers that send a heapmesh-hash-key that most of them share, or that exclude servers.',
   };
 }
