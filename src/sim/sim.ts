@@ -12,8 +12,10 @@ export {
   runsOf,
   summarize,
 } from './experiment.ts';
+export { renderPage } from './plots/page.ts';
+export { heatPlot, isPlotted, latencyPlot, loadPlot } from './plots/plots.ts';
 export { POLICIES_UNDER_TEST } from './policies.ts';
-export type { Scenario } from './scenario.ts';
+export type { Happening, Law, Scenario, ServerGroup } from './scenario.ts';
 export { SCENARIOS } from './scenarios.ts';
 export type { Estimate } from './statistics.ts';
 export type { RunResult } from './tally.ts';

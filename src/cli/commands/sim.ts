@@ -15,8 +15,11 @@ export const register: Register = (program, io) => {
     .description(
       'Simulates backends, callers and faults under a clock of events, with the real core of Heapmesh and with other balancers as they are published, and compares latencies. The same seeds give the same figures on every machine. Starts no server and needs none.',
     )
-    .argument('[scenario...]', 'names of built-in scenarios, or `all`', ['half-fast'])
+    .argument('[scenario...]', 'names of built-in scenarios, YAML files, or `all`', ['half-fast'])
     .addOption(new Option('--list', 'list the built-in scenarios and the policies, and run nothing'))
+    .addOption(
+      new Option('--show', 'print the scenarios as YAML, to start one of your own from, and run nothing'),
+    )
     .addOption(
       new Option('--policies <names>', 'policies to compare, with commas; `all` for every one')
         .argParser(readNames)
@@ -57,6 +60,8 @@ export const register: Register = (program, io) => {
         'arrivals as recorded: a line a call, its time in ms and, optionally, a comma and the ms that serving it took',
       ),
     )
+    .addOption(new Option('--html <file>', 'write one page with tables and plots; it needs no other file'))
+    .addOption(new Option('--svg <folder>', 'write the plots as SVG files'))
     .addOption(outputOption())
     .addHelpText(
       'after',
@@ -71,7 +76,8 @@ Examples:
   heapmesh sim --list
   heapmesh sim degrades fails-fast --seeds 5
   heapmesh sim single-slot --balancers 1,4,16 --reports 100ms,1s,5s
-  heapmesh sim half-fast --policies all -o json`,
+  heapmesh sim half-fast --policies all --html half-fast.html
+  heapmesh sim one-slow --show > mine.yaml && heapmesh sim mine.yaml -o json`,
     )
     .action(async (names: string[], options: SimOptions) => {
       const { simulate } = await import('../sim/sim.ts');

@@ -1,8 +1,13 @@
 /** From what was asked for to the scenarios that are run. */
 import { readFileSync } from 'node:fs';
+import { ConfigError } from '../../config/config.ts';
+import { renderProblem } from '../../config/problem.ts';
+import { readScenario } from '../../config/scenario.ts';
 import { formatDuration } from '../../config/units.ts';
 import { SCENARIOS, type Scenario } from '../../sim/sim.ts';
+import { readConfigFile } from '../check-config.ts';
 import { CliError, Exit } from '../cli.ts';
+import { clean } from '../render/style.ts';
 
 export interface Variations {
   readonly calls?: number;
@@ -17,10 +22,20 @@ export function findScenarios(names: readonly string[], options: Variations): Sc
     if (name === 'all') return SCENARIOS;
     const built = SCENARIOS.find(each => each.name === name);
     if (built !== undefined) return [built];
+    if (/\.ya?ml$/i.test(name) || name === '-') return [readFile(name)];
     const known = SCENARIOS.map(each => each.name).join(', ');
     throw new CliError(`there is no scenario '${name}'; expected a YAML file or one of ${known}`, Exit.USAGE);
   });
   return found.flatMap(scenario => variationsOf(scenario, options));
+}
+
+function readFile(file: string): Scenario {
+  try {
+    return readScenario(readConfigFile(file), file);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new CliError(error.problems.map(problem => clean(renderProblem(problem))).join('; '), Exit.USAGE);
+  }
 }
 
 function variationsOf(scenario: Scenario, options: Variations): Scenario[] {

@@ -1,5 +1,6 @@
 /** What `heapmesh sim` does: finds the scenarios, runs them, prints and writes what comes out. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { writeScenario } from '../../config/scenario.ts';
 import {
   type Experiment,
   POLICIES_UNDER_TEST,
@@ -14,16 +15,20 @@ import { CliError, Exit, type Io } from '../cli.ts';
 import { type OutputFormat, printJson } from '../options.ts';
 import { paintFor } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
+import { writePlots } from './output.ts';
 import { progressOf } from './progress.ts';
 import { renderCells } from './render.ts';
 import { findScenarios, type Variations } from './scenarios.ts';
 
 export interface SimOptions extends Variations {
   readonly list?: boolean;
+  readonly show?: boolean;
   readonly policies?: readonly string[];
   readonly subject: string;
   readonly seeds: number;
   readonly firstSeed: number;
+  readonly html?: string;
+  readonly svg?: string;
   readonly output: OutputFormat;
 }
 
@@ -42,13 +47,17 @@ const USUAL = [
 export async function simulate(names: readonly string[], options: SimOptions, io: Io): Promise<void> {
   if (options.list === true) return list(options, io);
   const scenarios = findScenarios(names, options);
+  if (options.show === true) {
+    io.stdout.write(scenarios.map(writeScenario).join('---\n'));
+    return;
+  }
   const subject = policyNamed(options.subject);
   const policies = chosen(options);
   const experiment: Experiment = {
     scenarios,
     policies: policies.includes(subject) ? policies : [subject, ...policies],
     seeds: Array.from({ length: options.seeds }, (_, n) => options.firstSeed + n),
-    plots: false,
+    plots: options.html !== undefined || options.svg !== undefined,
   };
   const results: RunResult[] = [];
   const progress = progressOf(io, runsOf(experiment));
@@ -60,6 +69,7 @@ export async function simulate(names: readonly string[], options: SimOptions, io
   }
   progress.end();
   const cells = summarize(results, subject.name);
+  writePlots(options, { experiment, results, cells, subject: subject.name, names });
   if (options.output === 'json') {
     const runs = results.map(({ plot: _, ...run }) => run);
     printJson(io, { subject: subject.name, seeds: experiment.seeds, cells, runs });
