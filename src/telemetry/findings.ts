@@ -43,8 +43,14 @@ export class Findings {
     const { history, instance, wall } = this.options;
     if (this.last !== undefined && this.lastStep === history.steps) return this.last;
     const evidence = this.evidence();
-    const findings = RULES.flatMap(({ name: rule, look }) =>
-      look(evidence).map(found => ({ rule, ...found, figures: known(found.figures) })),
+    const findings = RULES.flatMap(({ name: rule, title, look }) =>
+      look(evidence).map(found => ({
+        rule,
+        title,
+        subject: found.key === '' ? instance : found.key,
+        ...found,
+        figures: known(found.figures),
+      })),
     );
     findings.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
     this.lastStep = history.steps;

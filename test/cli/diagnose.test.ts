@@ -12,7 +12,10 @@ test('diagnose says what is wrong and what to do, and exits with 1 where it is c
   await until(() => rig.mesh.registry.get('a')?.state === 'EJECTED');
   const { code, stdout } = await heapmesh(['diagnose', '--admin', admin]);
   assert.equal(code, 1);
-  assert.match(stdout, /^lb-1, the last \d+ s\n\ncritical {2}no-backend\n {10}No backend of \* takes calls/);
+  assert.match(
+    stdout,
+    /^lb-1, the last \d+ s\n\ncritical {2}No backend takes calls: \*\n {10}No backend of \* takes calls/,
+  );
   assert.match(stdout, /a is EJECTED \(the proxy: cannot be reached: connect ECONNREFUSED/);
   assert.match(stdout, /\n {10}→ Look at the network/);
   const json = await heapmesh(['diagnose', '-o', 'json', '--admin', admin]);

@@ -19,7 +19,7 @@ export const register: Register = (program, io) => {
     )
     .addHelpText(
       'after',
-      '\nExamples:\n  heapmesh diagnose\n  heapmesh diagnose -o json | jq .findings[].what',
+      '\nExamples:\n  heapmesh diagnose\n  heapmesh diagnose -o json | jq .findings[].detail',
     );
   addAdminOptions(command)
     .addOption(outputOption())

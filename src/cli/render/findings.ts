@@ -8,10 +8,12 @@ export interface FindingsView {
   readonly seconds: number;
   readonly findings: readonly {
     readonly rule: string;
+    readonly title: string;
+    readonly subject: string;
     readonly severity: 'critical' | 'warning' | 'info';
     readonly scope: string;
     readonly key: string;
-    readonly what: string;
+    readonly detail: string;
     readonly advice: string;
     readonly figures: Readonly<Record<string, number | null>>;
   }[];
@@ -25,11 +27,11 @@ export function renderFindings(view: FindingsView, paint: Paint, width = Number.
   const of = `${view.instance}, the last ${Math.round(view.seconds)} s`;
   if (view.findings.length === 0) return `${paint('green', 'nothing found')} (${clean(of)})`;
   const lines = [paint('dim', clean(of))];
-  for (const { severity, rule, what, advice } of view.findings) {
+  for (const { severity, title, subject, detail, advice } of view.findings) {
     lines.push(
       '',
-      `${paint(STYLES[severity] ?? 'dim', severity.padEnd(INDENT))}${paint('bold', clean(rule))}`,
-      ...wrapped(clean(what), width),
+      `${paint(STYLES[severity] ?? 'dim', severity.padEnd(INDENT))}${paint('bold', `${clean(title)}: ${clean(subject)}`)}`,
+      ...wrapped(clean(detail), width),
       ...wrapped(`→ ${clean(advice)}`, width).map(line => paint('dim', line)),
     );
   }

@@ -39,7 +39,7 @@ test('backend-failing: one that fails a third of its calls, and fast', async t =
   assertFound(rig.found('backend-failing'), {
     key: 'a',
     severity: 'warning',
-    what: /^a failed \d+ calls in \d+ s, \d+ % of what it got/,
+    detail: /^a failed \d+ calls in \d+ s, \d+ % of what it got/,
     advice: /`heapmesh drain a` takes it out/,
   });
 });
@@ -63,7 +63,7 @@ test('backend-slow: one that takes many times as long as the others', async t =>
   assertFound(rig.found('backend-slow'), {
     key: 'a',
     severity: 'warning',
-    what: /^a takes (5|6|7|8|9)\d ms for half of its calls of test\.v1\.Test, the others \d+(\.\d)? ms/,
+    detail: /^a takes (5|6|7|8|9)\d ms for half of its calls of test\.v1\.Test, the others \d+(\.\d)? ms/,
     advice: /`heapmesh drain a`/,
   });
 });
@@ -84,7 +84,7 @@ test('backend-saturated: one at its end while its pool has room; one at its max_
   assertFound(rig.found('backend-saturated'), {
     key: 'full',
     severity: 'warning',
-    what: /^full uses 97 % of what it may use, while test\.v1\.Test as a whole uses 6\d %/,
+    detail: /^full uses 97 % of what it may use, while test\.v1\.Test as a whole uses 6\d %/,
     advice: /`heapmesh servers weight full 0\.5`/,
   });
 
@@ -98,7 +98,7 @@ test('backend-saturated: one at its end while its pool has room; one at its max_
   assertFound(limited.found('backend-saturated'), {
     key: 'a',
     severity: 'warning',
-    what: /^a has 3 calls in flight, as many as its max_concurrency of 3 allows/,
+    detail: /^a has 3 calls in flight, as many as its max_concurrency of 3 allows/,
     advice: /more backends are wanted/,
   });
   for (const arrival of held) answerOk(arrival);
@@ -119,14 +119,14 @@ test('stale-reports: one that has fallen silent, and all of them', async t => {
   assertFound(rig.found('stale-reports'), {
     key: 'one',
     severity: 'warning',
-    what: /^one has not reported its load for \d+ ms; it used to each \d+ ms/,
+    detail: /^one has not reported its load for \d+ ms; it used to each \d+ ms/,
     advice: /reporter runs/,
   });
   await rig.steps(10, 60);
   assertFound(rig.found('stale-reports'), {
     key: '',
     severity: 'critical',
-    what: /^None of the 2 backends that report has done so for \d+ ms/,
+    detail: /^None of the 2 backends that report has done so for \d+ ms/,
     advice: /network to the control port/,
   });
 });

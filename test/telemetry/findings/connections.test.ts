@@ -28,7 +28,8 @@ test('stream-limit: every connection is full, and calls wait', async t => {
   assertFound(rig.found('stream-limit'), {
     key: 'a',
     severity: 'critical',
-    what: /^8 calls wait for a stream at a: its 16 connections have 16 calls in flight, and it allows no more\./,
+    detail:
+      /^8 calls wait for a stream at a: its 16 connections have 16 calls in flight, and it allows no more\./,
     advice: /SETTINGS_MAX_CONCURRENT_STREAMS/,
   });
   while (held.length > 0 || rig.proxy.gauges().calls > 0) {
@@ -63,7 +64,7 @@ test('flow-control: a backend that does not read, and a caller that does not', a
   assertFound(rig.found('flow-control'), {
     key: 'a',
     severity: 'warning',
-    what: /^a does not read what it is sent: on 1 of its 1 connections all calls wait/,
+    detail: /^a does not read what it is sent: on 1 of its 1 connections all calls wait/,
     advice: /window for a connection/,
   });
   for (const stream of streams) caller.send(reset(stream, Code.CANCEL));
@@ -81,7 +82,7 @@ test('flow-control: a backend that does not read, and a caller that does not', a
   assertFound(found, {
     key: '',
     severity: 'warning',
-    what: /^On 1 of 1 connections callers do not read what they are answered/,
+    detail: /^On 1 of 1 connections callers do not read what they are answered/,
     advice: /larger window/,
   });
   for (const stream of answered) caller.send(reset(stream, Code.CANCEL));
@@ -104,7 +105,7 @@ test('balancer-busy: its event loop is at work all the time', async t => {
   assertFound(rig.found('balancer-busy'), {
     key: '',
     severity: 'critical',
-    what: /^This balancer is at work (9\d|100) % of the time .* it is the bottleneck/,
+    detail: /^This balancer is at work (9\d|100) % of the time .* it is the bottleneck/,
     advice: /Add an instance/,
   });
 });
@@ -126,7 +127,7 @@ test('exporter-dropping: spans that nobody takes', async t => {
   assertFound(rig.found('exporter-dropping'), {
     key: '',
     severity: 'warning',
-    what: /spans were dropped in \d+ s, .* a second: the collector does not take them/,
+    detail: /spans were dropped in \d+ s, .* a second: the collector does not take them/,
     advice: /telemetry\.traces\.endpoint/,
   });
 });

@@ -25,7 +25,7 @@ test('no-backend: all are out, with the reason of each, and calls are refused', 
   assertFound(rig.found('no-backend'), {
     key: POOL,
     severity: 'critical',
-    what: /^No backend of test\.v1\.Test takes calls, and \d+ a second fail: a is EJECTED \(.+\)/,
+    detail: /^No backend of test\.v1\.Test takes calls, and \d+ a second fail: a is EJECTED \(.+\)/,
     advice: /network/,
   });
 });
@@ -47,7 +47,7 @@ test('too-few-backends: all are busy, and a standby would help', async t => {
   assertFound(rig.found('too-few-backends'), {
     key: POOL,
     severity: 'critical',
-    what: /^test\.v1\.Test has too few backends: for \d+ s its 2 backends use 97 % of what they may use\./,
+    detail: /^test\.v1\.Test has too few backends: for \d+ s its 2 backends use 97 % of what they may use\./,
     advice: /About 1 more.*`heapmesh servers activate spare`.*scaling: \{ threshold: 0\.8/,
   });
 });
@@ -65,7 +65,7 @@ test('too-few-backends: each has as many calls as it takes, and the rest is refu
   assertFound(rig.found('too-few-backends'), {
     key: POOL,
     severity: 'critical',
-    what: /each has as many calls in flight as it takes, and .* a second are refused/,
+    detail: /each has as many calls in flight as it takes, and .* a second are refused/,
     advice: /standby: true/,
   });
   for (const arrival of held) answerOk(arrival);
@@ -93,7 +93,8 @@ test('uneven-spread: callers of one zone, and a slow backend that rightly gets l
   assertFound(rig.found('uneven-spread'), {
     key: POOL,
     severity: 'warning',
-    what: /^Of the picks of test\.v1\.Test, \d+ % go to a, whose share is 50 %: callers are in zone z1, and b is elsewhere \(z2\)/,
+    detail:
+      /^Of the picks of test\.v1\.Test, \d+ % go to a, whose share is 50 %: callers are in zone z1, and b is elsewhere \(z2\)/,
     advice: /Add backends in z1, or lower `pools\[\]\.zoneFactor`/,
   });
 
@@ -109,7 +110,7 @@ test('uneven-spread: callers of one zone, and a slow backend that rightly gets l
   assertFound(same.found('uneven-spread'), {
     key: POOL,
     severity: 'info',
-    what: /go to a, whose share is 50 %: b takes 4\d ms, it takes \d\.\d ms/,
+    detail: /go to a, whose share is 50 %: b takes 4\d ms, it takes \d\.\d ms/,
     advice: /that is what balancing by load is for/,
   });
 });
@@ -139,7 +140,8 @@ test('pinned-streams: they stay where they were opened, and who comes later has 
   assertFound(rig.found('pinned-streams'), {
     key: POOL,
     severity: 'warning',
-    what: /^12 calls of the 12 that are open for test\.v1\.Test are at a, whose share would be 6\. Only 0 calls began/,
+    detail:
+      /^12 calls of the 12 that are open for test\.v1\.Test are at a, whose share would be 6\. Only 0 calls began/,
     advice: /pools\[\]\.maxStreamAge/,
   });
   for (const stream of streams) caller.send(reset(stream, Code.CANCEL));

@@ -129,15 +129,15 @@ export function assertFound(
   expected: {
     readonly key: string;
     readonly severity: Finding['severity'];
-    readonly what: RegExp;
+    readonly detail: RegExp;
     readonly advice: RegExp;
   },
 ): void {
   assert.equal(found.length, 1, JSON.stringify(found));
   const [one] = found as [Finding];
-  assert.deepEqual([one.key, one.severity], [expected.key, expected.severity], one.what);
-  assert.match(one.what, expected.what);
+  assert.deepEqual([one.key, one.severity], [expected.key, expected.severity], one.detail);
+  assert.match(one.detail, expected.detail);
   assert.match(one.advice, expected.advice);
   for (const [name, value] of Object.entries(one.figures))
-    assert.ok(!Number.isNaN(value), `${name} of ${one.what}`);
+    assert.ok(!Number.isNaN(value), `${name} of ${one.detail}`);
 }

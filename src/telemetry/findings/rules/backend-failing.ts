@@ -10,6 +10,7 @@ const LEAST = 5;
 /** A backend that fails at once looks idle to who counts calls in flight alone. */
 export const backendFailing: Rule = {
   name: 'backend-failing',
+  title: 'Failing backend',
   about: `a backend fails more than ${percent(SHARE)} of its attempts`,
   look: ({ pools, seconds }) => {
     const found = new Map<string, Found>();
@@ -26,7 +27,7 @@ export const backendFailing: Rule = {
           severity: share >= MANY ? 'critical' : 'warning',
           scope: 'backend',
           key: id,
-          what: `${id} failed ${calls(failed)} in ${Math.round(seconds)} s, ${percent(share)} of what it got${
+          detail: `${id} failed ${calls(failed)} in ${Math.round(seconds)} s, ${percent(share)} of what it got${
             isFast ? `, and fails fast: in ${time(own)}, where the others take ${time(others)}` : ''
           }.`,
           advice: `Look at its log; \`heapmesh drain ${id}\` takes it out. heapmesh_attempts_total has its codes.`,

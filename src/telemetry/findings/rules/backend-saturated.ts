@@ -9,6 +9,7 @@ const POOL_BUSY = 0.8;
 /** One server is at its end, whether or not its pool is. */
 export const backendSaturated: Rule = {
   name: 'backend-saturated',
+  title: 'Backend saturated',
   about: `a backend reports more than ${percent(FULL)} utilization, or has as many calls in flight as it takes`,
   look: ({ pools, backends }) => {
     const found: Found[] = [];
@@ -38,7 +39,7 @@ export const backendSaturated: Rule = {
         severity: 'warning',
         scope: 'backend',
         key: id,
-        what: `${how}${beside}.${whose}`,
+        detail: `${how}${beside}.${whose}`,
         advice:
           room === undefined
             ? 'Its pool has no room either: more backends are wanted.'

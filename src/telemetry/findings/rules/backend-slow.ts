@@ -9,6 +9,7 @@ const LEAST_MS = 2;
 /** Compared with those that do the same work. */
 export const backendSlow: Rule = {
   name: 'backend-slow',
+  title: 'Slow backend',
   about: `a backend takes ${FACTOR} times as long for half of its calls as the others of its pool`,
   look: ({ pools }) => {
     const found: Found[] = [];
@@ -25,7 +26,7 @@ export const backendSlow: Rule = {
           severity: 'warning',
           scope: 'backend',
           key: id,
-          what: `${id} takes ${time(own)} for half of its calls of ${pool.service}, the others ${time(others)}; it still gets ${rate(figures.mean('picks'))}.${why}`,
+          detail: `${id} takes ${time(own)} for half of its calls of ${pool.service}, the others ${time(others)}; it still gets ${rate(figures.mean('picks'))}.${why}`,
           advice: `Look at its processor, its disk and its neighbours; \`heapmesh drain ${id}\` takes it out meanwhile.`,
           figures: { p50: own, others, picks: figures.mean('picks') },
         });

@@ -9,6 +9,7 @@ const COLLECTING = 0.1;
 
 export const balancerBusy: Rule = {
   name: 'balancer-busy',
+  title: 'The balancer is the bottleneck',
   about: `the event loop of the balancer is at work ${percent(BUSY)} of the time, late by ${time(LATE_MS)}, or collects garbage`,
   look: ({ instance }) => {
     const found: Found[] = [];
@@ -18,7 +19,7 @@ export const balancerBusy: Rule = {
       found.push({
         ...scope,
         severity: busy >= FULL ? 'critical' : 'warning',
-        what: `This balancer is at work ${percent(busy)} of the time (${percent(instance.mean('cpu'))} of a core): it is the bottleneck.`,
+        detail: `This balancer is at work ${percent(busy)} of the time (${percent(instance.mean('cpu'))} of a core): it is the bottleneck.`,
         advice:
           'Add an instance; callers and backends take several. `proxy.listen` with `reusePort` takes a second one on the same host.',
         figures: { busy, cpu: instance.mean('cpu') },
@@ -29,7 +30,7 @@ export const balancerBusy: Rule = {
       found.push({
         ...scope,
         severity: 'warning',
-        what: `The event loop of this balancer is late by ${time(late)} (p99), ${time(instance.max('loopDelayMax'))} at worst, though it works only ${percent(instance.mean('loopBusy'))} of the time.`,
+        detail: `The event loop of this balancer is late by ${time(late)} (p99), ${time(instance.max('loopDelayMax'))} at worst, though it works only ${percent(instance.mean('loopBusy'))} of the time.`,
         advice: starved
           ? 'Others take its core: give it one of its own (cgroup cpuset, `taskset`, a CPU request).'
           : 'Something holds it up for long: its log, and a profile (`node --cpu-prof`), say what.',
@@ -40,7 +41,7 @@ export const balancerBusy: Rule = {
       found.push({
         ...scope,
         severity: 'warning',
-        what: `This balancer spends ${percent(instance.mean('gc'))} of its time collecting garbage.`,
+        detail: `This balancer spends ${percent(instance.mean('gc'))} of its time collecting garbage.`,
         advice: 'Give it more memory (`node --max-old-space-size`); many large calls in flight need it.',
         figures: { gc: instance.mean('gc'), heapUsed: instance.mean('heapUsed') },
       });

@@ -5,6 +5,7 @@ import { count } from '../words.ts';
 /** The window of a connection is shared: who does not read one stream's data holds up all streams. */
 export const flowControl: Rule = {
   name: 'flow-control',
+  title: 'Flow control holds calls up',
   about: 'the window of a connection is used up, so that all of its calls wait for the one who does not read',
   look: ({ backends, instance }) => {
     const found: Found[] = [];
@@ -15,7 +16,7 @@ export const flowControl: Rule = {
         severity: 'warning',
         scope: 'backend',
         key: id,
-        what: `${id} does not read what it is sent: on ${count(blocked)} of its ${count(figures.mean('connections'))} connections all calls wait for it.`,
+        detail: `${id} does not read what it is sent: on ${count(blocked)} of its ${count(figures.mean('connections'))} connections all calls wait for it.`,
         advice: 'Its process is busy or stuck, or its HTTP/2 window for a connection is small: raise that.',
         figures: { connections: blocked },
       });
@@ -26,7 +27,7 @@ export const flowControl: Rule = {
         severity: 'warning',
         scope: 'instance',
         key: '',
-        what: `On ${count(stalled)} of ${count(instance.mean('connections'))} connections callers do not read what they are answered, and all their calls wait.`,
+        detail: `On ${count(stalled)} of ${count(instance.mean('connections'))} connections callers do not read what they are answered, and all their calls wait.`,
         advice:
           'A caller that takes one stream slowly needs a larger window for the connection, or a connection of its own for it.',
         figures: { connections: stalled },

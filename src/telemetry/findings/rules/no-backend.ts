@@ -3,6 +3,7 @@ import { list, rate } from '../words.ts';
 
 export const noBackend: Rule = {
   name: 'no-backend',
+  title: 'No backend takes calls',
   about: 'a pool has backends, and none of them takes calls',
   look: ({ pools }) =>
     pools
@@ -16,7 +17,7 @@ export const noBackend: Rule = {
           severity: failed > 0 || standby === undefined ? 'critical' : 'warning',
           scope: 'pool',
           key: service,
-          what: `No backend of ${service} takes calls${failed > 0 ? `, and ${rate(failed)} fail` : ''}: ${list(told)}.`,
+          detail: `No backend of ${service} takes calls${failed > 0 ? `, and ${rate(failed)} fail` : ''}: ${list(told)}.`,
           advice:
             standby === undefined
               ? 'Look at the network between here and there first, then at the backends.'

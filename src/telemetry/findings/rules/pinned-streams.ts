@@ -10,6 +10,7 @@ const LEAST = 4;
 /** A call stays where it began: streams that were opened early keep newcomers idle. */
 export const pinnedStreams: Rule = {
   name: 'pinned-streams',
+  title: 'Streams stay where they were opened',
   about: `streams stay open and few begin, and one backend has ${UNEVEN} times its share of them`,
   look: ({ pools, seconds }) => pools.flatMap(pool => look(pool, seconds)),
 };
@@ -33,7 +34,7 @@ function look(pool: PoolEvidence, seconds: number): readonly Found[] {
       severity: 'warning',
       scope: 'pool',
       key: pool.service,
-      what: `${calls(own)} of the ${count(open)} that are open for ${pool.service} are at ${busiest.id}, whose share would be ${count(fair)}. Only ${calls(begun)} began in ${Math.round(seconds)} s: streams stay where they were opened.`,
+      detail: `${calls(own)} of the ${count(open)} that are open for ${pool.service} are at ${busiest.id}, whose share would be ${count(fair)}. Only ${calls(begun)} began in ${Math.round(seconds)} s: streams stay where they were opened.`,
       advice:
         'Set `pools[].maxStreamAge`, such as 10m: callers open their streams anew then, where there is room.',
       figures: { own, fair, open, begun },

@@ -8,6 +8,7 @@ const LEAST_MS = 100;
 
 export const staleReports: Rule = {
   name: 'stale-reports',
+  title: 'Load reports overdue',
   about: `a backend that reported is silent for more than ${SCORE.staleIntervals} of its intervals`,
   look: ({ backends }) => {
     const reporting = backends.filter(
@@ -22,7 +23,7 @@ export const staleReports: Rule = {
         severity: 'warning',
         scope: 'backend',
         key: id,
-        what: `${id} has not reported its load for ${time(age)}; it used to each ${time(figures.last('reportInterval'))}. Its load is guessed.`,
+        detail: `${id} has not reported its load for ${time(age)}; it used to each ${time(figures.last('reportInterval'))}. Its load is guessed.`,
         advice: 'Look whether its reporter runs and reaches the control port.',
         figures: { ageMs: age, intervalMs: figures.last('reportInterval') },
       };
@@ -41,7 +42,7 @@ function all(stale: readonly BackendEvidence[]): Found {
     severity: 'critical',
     scope: 'instance',
     key: '',
-    what: `None of the ${stale.length} backends that report has done so for ${time(age)} (${list(stale.map(({ id }) => id))}).`,
+    detail: `None of the ${stale.length} backends that report has done so for ${time(age)} (${list(stale.map(({ id }) => id))}).`,
     advice: 'They will not all have failed: look at the network to the control port, and at this process.',
     figures: { ageMs: age, backends: stale.length },
   };

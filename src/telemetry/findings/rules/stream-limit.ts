@@ -4,6 +4,7 @@ import { calls, count } from '../words.ts';
 
 export const streamLimit: Rule = {
   name: 'stream-limit',
+  title: 'Stream limit reached',
   about: 'calls wait because every connection to a backend has as many streams as that allows',
   look: ({ backends }) => {
     const found: Found[] = [];
@@ -17,7 +18,7 @@ export const streamLimit: Rule = {
         severity: 'critical',
         scope: 'backend',
         key: id,
-        what: `${calls(waiting)} wait for a stream at ${id}: its ${count(connections)} connections have ${calls(figures.mean('inFlight') - waiting)} in flight, and it allows no more.`,
+        detail: `${calls(waiting)} wait for a stream at ${id}: its ${count(connections)} connections have ${calls(figures.mean('inFlight') - waiting)} in flight, and it allows no more.`,
         advice: 'Raise its limit of concurrent streams (SETTINGS_MAX_CONCURRENT_STREAMS), or add backends.',
         figures: { waiting, connections },
       });

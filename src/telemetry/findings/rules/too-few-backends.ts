@@ -10,6 +10,7 @@ const WANTED = 0.65;
 
 export const tooFewBackends: Rule = {
   name: 'too-few-backends',
+  title: 'Too few backends',
   about: `a pool uses more than ${percent(BUSY)} of what its backends may use, or has no room for calls`,
   look: ({ pools, seconds }) => pools.flatMap(pool => look(pool, seconds)),
 };
@@ -42,7 +43,7 @@ function look(pool: PoolEvidence, seconds: number): readonly Found[] {
       severity: used >= FULL || isFull ? 'critical' : 'warning',
       scope: 'pool',
       key: service,
-      what: `${service} has too few backends: for ${Math.round(seconds)} s ${list(says)}.`,
+      detail: `${service} has too few backends: for ${Math.round(seconds)} s ${list(says)}.`,
       advice: `About ${count(wanted)} more of the kind are wanted. ${how(pool)}`,
       figures: {
         utilization: used,

@@ -16,6 +16,7 @@ interface Share {
 
 export const unevenSpread: Rule = {
   name: 'uneven-spread',
+  title: 'Uneven spread',
   about: `a backend gets ${UNEVEN} times its share of the picks, and why`,
   look: ({ pools, seconds }) => pools.flatMap(pool => look(pool, seconds)),
 };
@@ -35,7 +36,7 @@ function look(pool: PoolEvidence, seconds: number): readonly Found[] {
       severity,
       scope: 'pool',
       key: pool.service,
-      what: `Of the picks of ${pool.service}, ${percent(most.share)} go to ${most.backend.id}, whose share is ${percent(most.fair)}: ${why}.`,
+      detail: `Of the picks of ${pool.service}, ${percent(most.share)} go to ${most.backend.id}, whose share is ${percent(most.fair)}: ${why}.`,
       advice,
       figures: { share: most.share, fair: most.fair, ratio, picks },
     },
