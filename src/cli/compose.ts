@@ -18,6 +18,7 @@ import {
   startProxy,
   type TransparentProxy,
 } from '../proxy/proxy.ts';
+import { tellHealth } from '../telemetry/metrics/sources/health.ts';
 import type { Logger, Tracing } from '../telemetry/telemetry.ts';
 import type { Running } from './running.ts';
 import { startAdminPort } from './wiring/admin.ts';
@@ -133,6 +134,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       wall: clock.wall,
       onError,
     });
+    tellHealth(metrics.registry, mesh, health.detector, health.health);
     instances.start(
       { control: control.address, proxy: proxy.address },
       {

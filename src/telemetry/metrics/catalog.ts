@@ -5,6 +5,7 @@
 import { BACKENDS, POOLS } from './catalog/balancing.ts';
 import { CALLS } from './catalog/calls.ts';
 import { CONTROL, REGISTRY } from './catalog/control.ts';
+import { HEALTH } from './catalog/health.ts';
 import { INSTANCE } from './catalog/instance.ts';
 import { PROXY } from './catalog/proxy.ts';
 import { TELEMETRY } from './catalog/telemetry.ts';
@@ -21,6 +22,7 @@ export const CATALOG: readonly Area[] = [
   { title: 'Connections and limits', families: Object.values(PROXY) },
   { title: 'Pools', families: Object.values(POOLS) },
   { title: 'Backends', families: Object.values(BACKENDS) },
+  { title: 'Health', families: Object.values(HEALTH) },
   { title: 'Control API and leases', families: Object.values(CONTROL) },
   { title: 'Registry and log', families: Object.values(REGISTRY) },
   { title: 'Telemetry', families: Object.values(TELEMETRY) },
