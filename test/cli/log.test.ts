@@ -53,7 +53,12 @@ test('log output that nobody takes, and a full disk: calls are served, and the p
       stdio: ['pipe', 'pipe', stderr],
     });
     child.stdin?.end(text);
-    const [line] = (await once(createInterface(child.stdout as NodeJS.ReadableStream), 'line')) as [string];
+    const ended = once(child, 'exit');
+    const ready = once(createInterface(child.stdout as NodeJS.ReadableStream), 'line');
+    const [line] = (await Promise.race([
+      ready,
+      ended.then(how => Promise.reject(new Error(`serve ended: ${how}`))),
+    ])) as [string];
     const { proxy } = JSON.parse(line);
     // More than what the pipe and the process hold: some 2 MiB of lines.
     const caller = await connectCaller(proxy);
@@ -63,7 +68,6 @@ test('log output that nobody takes, and a full disk: calls are served, and the p
       assert.ok(outcomes.every(each => each.grpcStatus === 0));
     }
     caller.socket.destroy();
-    const ended = once(child, 'exit');
     child.kill('SIGTERM');
     assert.deepEqual(await ended, [0, null]);
   }

@@ -39,12 +39,12 @@ export interface JaegerSpan {
 }
 
 /** Starts one on ports of its own. */
-export async function startJaeger(): Promise<Jaeger> {
+export async function startJaeger({ cpu }: { readonly cpu?: number } = {}): Promise<Jaeger> {
   const folder = mkdtempSync(join(tmpdir(), 'heapmesh-jaeger-'));
   const [grpc, http, query, queryGrpc] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
   const file = join(folder, 'jaeger.json');
   writeFileSync(file, JSON.stringify(configOf({ grpc, http, query, queryGrpc })));
-  const program = await startListening(toolPath('jaeger'), ['--config', file], query).finally(() =>
+  const program = await startListening(toolPath('jaeger'), ['--config', file], query, { cpu }).finally(() =>
     rmSync(folder, { recursive: true }),
   );
   const base = `http://127.0.0.1:${query}`;

@@ -34,6 +34,8 @@ export interface ProxyOptions {
   readonly passiveHealth?: boolean;
   /** Lets another process take over the port later. Default false. */
   readonly reusePort?: boolean;
+  /** Variables of its process besides the present ones, where it is Heapmesh. */
+  readonly env?: Readonly<Record<string, string>>;
   /** A running one of the same kind whose address is to be taken over: it drains and ends. */
   readonly takeOver?: RunningProxy;
 }

@@ -3,8 +3,8 @@
 export const TRACING_LIMITS = {
   /** Spans that wait for the collector, as the SDK of OpenTelemetry has it (OTEL_BSP_MAX_QUEUE_SIZE), and more: a proxy makes several a call. */
   spanQueue: 8_192,
-  /** Spans sent at once: their encoding holds the loop for under a millisecond (OTEL_BSP_MAX_EXPORT_BATCH_SIZE). */
-  spanBatch: 256,
+  /** Spans sent at once, as the SDK has it: their encoding holds the loop for 1 to 2 ms (OTEL_BSP_MAX_EXPORT_BATCH_SIZE). */
+  spanBatch: 512,
   /** How long a batch that is not full waits, ms (OTEL_BSP_SCHEDULE_DELAY; its default of 5 s is long for who looks). */
   spanDelayMs: 1_000,
   /** A batch that the collector has not taken by then is given up, ms (OTEL_BSP_EXPORT_TIMEOUT). */

@@ -13,6 +13,8 @@ export interface BlockOptions {
   readonly varying: number;
   /** Whether `traceparent` and `grpc-timeout` are there. */
   readonly traced: boolean;
+  /** Share of the traced calls whose `traceparent` says `sampled`. */
+  readonly sampled: number;
 }
 
 /** So many calls have each their own values; then they begin again. */
@@ -37,7 +39,7 @@ export class Blocks {
   /** For each field that differs: its name by index, and the values in turn. */
   readonly #varying: { name: Buffer; values: Buffer[] }[] = [];
 
-  constructor({ path, authority, constant, varying, traced }: BlockOptions) {
+  constructor({ path, authority, constant, varying, traced, sampled }: BlockOptions) {
     const same: Buffer[] = [
       indexed(4, '', path),
       indexed(1, '', authority),
@@ -47,7 +49,8 @@ export class Blocks {
     ];
     for (let n = 0; n < constant; n++) same.push(indexed(0, `x-meta-${n}`, `a constant value ${n * 7919}`));
     const names: [name: string, value: (n: number) => string][] = [];
-    if (traced) names.push(['traceparent', traceparent], ['grpc-timeout', n => `${1_000_000 + n}u`]);
+    if (traced)
+      names.push(['traceparent', n => traceparent(n, sampled)], ['grpc-timeout', n => `${1_000_000 + n}u`]);
     for (let v = 0; v < varying; v++) {
       names.push([`x-id-${v}`, n => `${v}-${(Math.imul(n + v, 0x9e3779b1) >>> 0).toString(16)}-${n}`]);
     }
@@ -80,8 +83,8 @@ export class Blocks {
   }
 }
 
-function traceparent(n: number): string {
+function traceparent(n: number, sampled: number): string {
   const high = (Math.imul(n, 0x85ebca6b) >>> 0).toString(16).padStart(8, '0');
   const low = (Math.imul(n ^ 0x5bd1e995, 0xc2b2ae35) >>> 0).toString(16).padStart(8, '0');
-  return `00-4bf92f35${high}a3ce929d${low}-${low}${high}-01`;
+  return `00-4bf92f35${high}a3ce929d${low}-${low}${high}-0${n % 100 < 100 * sampled ? 1 : 0}`;
 }

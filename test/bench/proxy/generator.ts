@@ -26,6 +26,7 @@ export interface Job {
   readonly constant: number;
   readonly varying: number;
   readonly traced: boolean;
+  readonly sampled: number;
 }
 
 export interface Report {
@@ -125,6 +126,7 @@ const blocks = new Blocks({
   constant: job.constant,
   varying: job.varying,
   traced: job.traced,
+  sampled: job.sampled,
 });
 const handlers = { unary, echo, hold }[job.mode];
 const connections: Connection[] = [];

@@ -103,6 +103,7 @@ export const JOB: Job = {
   constant: 0,
   varying: 0,
   traced: false,
+  sampled: 1,
 };
 
 export interface Cost {

@@ -49,7 +49,7 @@ function withMemory(name: string, memory: boolean): ProxyUnderTest {
       const program = await startProgram(process.execPath, args, {
         cpu: options.cpu,
         openFiles: openFiles(options),
-        env: { NODE_NO_WARNINGS: '1' },
+        env: { NODE_NO_WARNINGS: '1', ...options.env },
         onLine: line => announced.resolve(line),
       });
       void program.ended.then(end =>
