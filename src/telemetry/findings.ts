@@ -6,6 +6,7 @@ import { type Finding, SEVERITIES } from './findings/finding.ts';
 import { RULES } from './findings/rules.ts';
 import { RingFigures } from './history/figures.ts';
 import type { History } from './history.ts';
+import { Slices } from './slices.ts';
 
 export type { Finding } from './findings/finding.ts';
 
@@ -31,7 +32,7 @@ export interface FindingsOptions {
 
 export class Findings {
   private readonly options: FindingsOptions;
-  private last: FindingsReport | undefined;
+  private last: Promise<FindingsReport> | undefined;
   private lastStep = -1;
 
   constructor(options: FindingsOptions) {
@@ -39,23 +40,29 @@ export class Findings {
   }
 
   /** As the last step of the history shows it: asked more often, it says the same. */
-  report(): FindingsReport {
-    const { history, instance, wall } = this.options;
-    if (this.last !== undefined && this.lastStep === history.steps) return this.last;
-    const evidence = this.evidence();
-    const findings = RULES.flatMap(({ name: rule, title, look }) =>
-      look(evidence).map(found => ({
-        rule,
-        title,
-        subject: found.key === '' ? instance : found.key,
-        ...found,
-        figures: known(found.figures),
-      })),
-    );
-    findings.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
-    this.lastStep = history.steps;
-    this.last = { time: wall(), instance, seconds: evidence.seconds, findings };
+  report(): Promise<FindingsReport> {
+    const { history } = this.options;
+    if (this.last === undefined || this.lastStep !== history.steps) {
+      this.lastStep = history.steps;
+      this.last = this.look();
+    }
     return this.last;
+  }
+
+  private async look(): Promise<FindingsReport> {
+    const { instance, wall } = this.options;
+    const slices = new Slices(HISTORY_LIMITS.sliceMs);
+    const evidence = this.evidence();
+    const findings: Finding[] = [];
+    for (const { name: rule, title, look } of RULES) {
+      if (slices.isOver) await slices.pause();
+      for (const found of look(evidence)) {
+        const subject = found.key === '' ? instance : found.key;
+        findings.push({ rule, title, subject, ...found, figures: known(found.figures) });
+      }
+    }
+    findings.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+    return { time: wall(), instance, seconds: evidence.seconds, findings };
   }
 
   private evidence(): Evidence {

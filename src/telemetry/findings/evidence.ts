@@ -72,6 +72,30 @@ export function median(values: readonly number[]): number {
     : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
+/** For each of the values, the median of the others; sorts once, however many there are. */
+export function mediansOfOthers(values: readonly number[]): number[] {
+  const sorted = values.filter(value => !Number.isNaN(value)).sort((a, b) => a - b);
+  return values.map(value => {
+    const own = Number.isNaN(value) ? sorted.length : placeOf(sorted, value);
+    const size = own < sorted.length ? sorted.length - 1 : sorted.length;
+    if (size === 0) return Number.NaN;
+    const at = (n: number): number => sorted[n < own ? n : n + 1] as number;
+    return size % 2 === 1 ? at(size >> 1) : (at((size >> 1) - 1) + at(size >> 1)) / 2;
+  });
+}
+
+/** Of a value that is in it. */
+function placeOf(sorted: readonly number[], value: number): number {
+  let low = 0;
+  let high = sorted.length - 1;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] as number) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 export function sum(values: readonly number[]): number {
   return values.reduce((all, value) => all + (Number.isNaN(value) ? 0 : value), 0);
 }

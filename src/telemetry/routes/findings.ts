@@ -3,5 +3,5 @@ import { json, type Route } from '../../admin/admin.ts';
 import type { Findings } from '../findings.ts';
 
 export function findingsRoute(findings: Findings): Route {
-  return { method: 'GET', path: '/api/findings', handle: () => json(findings.report()) };
+  return { method: 'GET', path: '/api/findings', handle: async () => json(await findings.report()) };
 }

@@ -16,7 +16,7 @@ test('a mesh that does well: nothing is found', async t => {
   const stop = keepCalling(() => caller.call(), 6);
   await rig.steps(10, 40, () => reporting.forEach(each => void each.report(0.4)));
   await stop();
-  assert.deepEqual(rig.names(), []);
+  assert.deepEqual(await rig.names(), []);
 });
 
 test('backend-failing: one that fails a third of its calls, and fast', async t => {
@@ -31,12 +31,12 @@ test('backend-failing: one that fails a third of its calls, and fast', async t =
   const caller = await rig.caller();
   const stop = keepCalling(() => caller.call(), 6);
   await rig.steps(6);
-  assert.deepEqual(rig.found('backend-failing'), []);
+  assert.deepEqual(await rig.found('backend-failing'), []);
   failing = true;
   rig.afresh();
   await rig.steps(16);
   await stop();
-  assertFound(rig.found('backend-failing'), {
+  assertFound(await rig.found('backend-failing'), {
     key: 'a',
     severity: 'warning',
     detail: /^a failed \d+ calls in \d+ s, \d+ % of what it got/,
@@ -55,12 +55,12 @@ test('backend-slow: one that takes many times as long as the others', async t =>
   const caller = await rig.caller();
   const stop = keepCalling(() => caller.call(), 9);
   await rig.steps(6);
-  assert.deepEqual(rig.found('backend-slow'), []);
+  assert.deepEqual(await rig.found('backend-slow'), []);
   delay = 60;
   rig.afresh();
   await rig.steps(8, 150);
   await stop();
-  assertFound(rig.found('backend-slow'), {
+  assertFound(await rig.found('backend-slow'), {
     key: 'a',
     severity: 'warning',
     detail: /^a takes (5|6|7|8|9)\d ms for half of its calls of test\.v1\.Test, the others \d+(\.\d)? ms/,
@@ -78,10 +78,10 @@ test('backend-saturated: one at its end while its pool has room; one at its max_
     idle.report(0.3);
   };
   await rig.steps(5, 40, say(0.85));
-  assert.deepEqual(rig.found('backend-saturated'), []);
+  assert.deepEqual(await rig.found('backend-saturated'), []);
   rig.afresh();
   await rig.steps(5, 40, say(0.97));
-  assertFound(rig.found('backend-saturated'), {
+  assertFound(await rig.found('backend-saturated'), {
     key: 'full',
     severity: 'warning',
     detail: /^full uses 97 % of what it may use, while test\.v1\.Test as a whole uses 6\d %/,
@@ -95,7 +95,7 @@ test('backend-saturated: one at its end while its pool has room; one at its max_
   const calls = Array.from({ length: 3 }, () => caller.call());
   await until(() => held.length === 3);
   await limited.steps(4);
-  assertFound(limited.found('backend-saturated'), {
+  assertFound(await limited.found('backend-saturated'), {
     key: 'a',
     severity: 'warning',
     detail: /^a has 3 calls in flight, as many as its max_concurrency of 3 allows/,
@@ -114,16 +114,16 @@ test('stale-reports: one that has fallen silent, and all of them', async t => {
     one.report(0.3);
     two.report(0.3);
   });
-  assert.deepEqual(rig.found('stale-reports'), []);
+  assert.deepEqual(await rig.found('stale-reports'), []);
   await rig.steps(8, 60, () => two.report(0.3));
-  assertFound(rig.found('stale-reports'), {
+  assertFound(await rig.found('stale-reports'), {
     key: 'one',
     severity: 'warning',
     detail: /^one has not reported its load for \d+ ms; it used to each \d+ ms/,
     advice: /reporter runs/,
   });
   await rig.steps(10, 60);
-  assertFound(rig.found('stale-reports'), {
+  assertFound(await rig.found('stale-reports'), {
     key: '',
     severity: 'critical',
     detail: /^None of the 2 backends that report has done so for \d+ ms/,

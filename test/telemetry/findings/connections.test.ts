@@ -19,13 +19,13 @@ test('stream-limit: every connection is full, and calls wait', async t => {
   const calls = Array.from({ length: 4 }, () => caller.call());
   await until(() => held.length === 4);
   await rig.steps(4);
-  assert.deepEqual(rig.found('stream-limit'), []);
+  assert.deepEqual(await rig.found('stream-limit'), []);
   // More than 16 connections with a stream each have room for.
   calls.push(...Array.from({ length: 20 }, () => caller.call()));
   await until(() => held.length === 16);
   rig.afresh();
   await rig.steps(4);
-  assertFound(rig.found('stream-limit'), {
+  assertFound(await rig.found('stream-limit'), {
     key: 'a',
     severity: 'critical',
     detail:
@@ -54,14 +54,14 @@ test('flow-control: a backend that does not read, and a caller that does not', a
   const streams = [send(30_000)];
   await until(() => arrivals.length === 1);
   await rig.steps(4);
-  assert.deepEqual(rig.found('flow-control'), []);
+  assert.deepEqual(await rig.found('flow-control'), []);
   // The window of a connection is 65,535 octets, and these share it.
   streams.push(send(30_000), send(30_000));
   await until(() => arrivals.length === 3);
   await until(() => stalled(rig));
   rig.afresh();
   await rig.steps(4);
-  assertFound(rig.found('flow-control'), {
+  assertFound(await rig.found('flow-control'), {
     key: 'a',
     severity: 'warning',
     detail: /^a does not read what it is sent: on 1 of its 1 connections all calls wait/,
@@ -78,7 +78,7 @@ test('flow-control: a backend that does not read, and a caller that does not', a
   await until(() => rig.proxy.gauges().stalled === 1);
   rig.afresh();
   await rig.steps(4);
-  const found = rig.found('flow-control').filter(({ scope }) => scope === 'instance');
+  const found = (await rig.found('flow-control')).filter(({ scope }) => scope === 'instance');
   assertFound(found, {
     key: '',
     severity: 'warning',
@@ -97,12 +97,12 @@ function stalled(rig: Awaited<ReturnType<typeof startFindings>>): boolean {
 test('balancer-busy: its event loop is at work all the time', async t => {
   const rig = await startFindings(t, []);
   await rig.steps(5, 60);
-  assert.deepEqual(rig.found('balancer-busy'), []);
+  assert.deepEqual(await rig.found('balancer-busy'), []);
   rig.afresh();
   await rig.steps(5, 1, () => {
     for (const end = performance.now() + 100; performance.now() < end; );
   });
-  assertFound(rig.found('balancer-busy'), {
+  assertFound(await rig.found('balancer-busy'), {
     key: '',
     severity: 'critical',
     detail: /^This balancer is at work (9\d|100) % of the time .* it is the bottleneck/,
@@ -122,9 +122,9 @@ test('exporter-dropping: spans that nobody takes', async t => {
   const rig = await startFindings(t, [on(upstream.address)], { telemetry: { traces } });
   const caller = await rig.caller();
   await rig.steps(3);
-  assert.deepEqual(rig.found('exporter-dropping'), []);
+  assert.deepEqual(await rig.found('exporter-dropping'), []);
   await rig.steps(4, 40, () => Promise.all(Array.from({ length: 20 }, () => caller.call())));
-  assertFound(rig.found('exporter-dropping'), {
+  assertFound(await rig.found('exporter-dropping'), {
     key: '',
     severity: 'warning',
     detail: /spans were dropped in \d+ s, .* a second: the collector does not take them/,

@@ -16,13 +16,13 @@ test('no-backend: all are out, with the reason of each, and calls are refused', 
   const caller = await rig.caller();
   await caller.call();
   await rig.steps(4);
-  assert.deepEqual(rig.found('no-backend'), []);
+  assert.deepEqual(await rig.found('no-backend'), []);
   await upstream.close();
   await caller.call();
   await caller.call();
   await until(() => rig.mesh.registry.get('a')?.state === 'EJECTED');
   await rig.steps(6, 40, () => caller.call());
-  assertFound(rig.found('no-backend'), {
+  assertFound(await rig.found('no-backend'), {
     key: POOL,
     severity: 'critical',
     detail: /^No backend of test\.v1\.Test takes calls, and \d+ a second fail: a is EJECTED \(.+\)/,
@@ -41,10 +41,10 @@ test('too-few-backends: all are busy, and a standby would help', async t => {
     two.report(utilization + 0.04);
   };
   await rig.steps(5, 40, say(0.7));
-  assert.deepEqual(rig.found('too-few-backends'), []);
+  assert.deepEqual(await rig.found('too-few-backends'), []);
   rig.afresh();
   await rig.steps(5, 40, say(0.95));
-  assertFound(rig.found('too-few-backends'), {
+  assertFound(await rig.found('too-few-backends'), {
     key: POOL,
     severity: 'critical',
     detail: /^test\.v1\.Test has too few backends: for \d+ s its 2 backends use 97 % of what they may use\./,
@@ -60,9 +60,9 @@ test('too-few-backends: each has as many calls as it takes, and the rest is refu
   const calls = [caller.call(), caller.call()];
   await until(() => held.length === 2);
   await rig.steps(4);
-  assert.deepEqual(rig.found('too-few-backends'), []);
+  assert.deepEqual(await rig.found('too-few-backends'), []);
   await rig.steps(6, 40, () => caller.call());
-  assertFound(rig.found('too-few-backends'), {
+  assertFound(await rig.found('too-few-backends'), {
     key: POOL,
     severity: 'critical',
     detail: /each has as many calls in flight as it takes, and .* a second are refused/,
@@ -84,13 +84,13 @@ test('uneven-spread: callers of one zone, and a slow backend that rightly gets l
   const even = keepCalling(() => caller.call(), 4);
   await rig.steps(8);
   await even();
-  assert.deepEqual(rig.found('uneven-spread'), []);
+  assert.deepEqual(await rig.found('uneven-spread'), []);
   rig.afresh();
   // One at a time: as long as it warms up, a server takes no more than a few at once.
   const stop = keepCalling(() => caller.call(request(undefined, [['heapmesh-zone', 'z1']])), 1);
   await rig.steps(20);
   await stop();
-  assertFound(rig.found('uneven-spread'), {
+  assertFound(await rig.found('uneven-spread'), {
     key: POOL,
     severity: 'warning',
     detail:
@@ -107,7 +107,7 @@ test('uneven-spread: callers of one zone, and a slow backend that rightly gets l
   const again = keepCalling(() => other.call(), 4);
   await same.steps(12, 60);
   await again();
-  assertFound(same.found('uneven-spread'), {
+  assertFound(await same.found('uneven-spread'), {
     key: POOL,
     severity: 'info',
     detail: /go to a, whose share is 50 %: b takes 4\d ms, it takes \d\.\d ms/,
@@ -127,7 +127,7 @@ test('pinned-streams: they stay where they were opened, and who comes later has 
   const streams = Array.from({ length: 12 }, () => caller.open());
   await until(() => open.length === 12);
   await rig.steps(3);
-  assert.deepEqual(rig.found('pinned-streams'), []);
+  assert.deepEqual(await rig.found('pinned-streams'), []);
   const spec = { id: 'late', address: b?.address ?? '', services: [POOL], weight: 1, zone: '', labels: {} };
   const body = {
     kind: 'claim',
@@ -137,7 +137,7 @@ test('pinned-streams: they stay where they were opened, and who comes later has 
   await rig.mesh.registry.propose(body, 'a test');
   rig.afresh();
   await rig.steps(5);
-  assertFound(rig.found('pinned-streams'), {
+  assertFound(await rig.found('pinned-streams'), {
     key: POOL,
     severity: 'warning',
     detail:

@@ -23,9 +23,9 @@ export interface FindingsRig extends Rig {
   /** Writes so many steps, so far apart in ms; `during` runs before each. */
   steps(count: number, everyMs?: number, during?: () => unknown): Promise<void>;
   /** What a rule finds now. */
-  found(rule: string): readonly Finding[];
+  found(rule: string): Promise<readonly Finding[]>;
   /** The names of all that is found. */
-  names(): readonly string[];
+  names(): Promise<readonly string[]>;
   /** Forgets the points so far: what follows is looked at alone. */
   afresh(): void;
   /** A backend registers by a report stream, and reports when it is told to. */
@@ -62,7 +62,7 @@ export async function startFindings(
     findings = new Findings({ instance: 'lb-1', mesh, history, wall });
   };
   afresh();
-  const report = (): readonly Finding[] => findings.report().findings;
+  const report = async (): Promise<readonly Finding[]> => (await findings.report()).findings;
   return {
     ...rig,
     async steps(count, everyMs = 40, during = () => {}) {
@@ -72,8 +72,8 @@ export async function startFindings(
         await sampler.step();
       }
     },
-    found: rule => report().filter(each => each.rule === rule),
-    names: () => [...new Set(report().map(each => each.rule))],
+    found: async rule => (await report()).filter(each => each.rule === rule),
+    names: async () => [...new Set((await report()).map(each => each.rule))],
     afresh,
     async reporting(id, address) {
       const client = connect(rig.addresses.control);

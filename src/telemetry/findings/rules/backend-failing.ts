@@ -1,4 +1,4 @@
-import { eligible, median } from '../evidence.ts';
+import { eligible, mediansOfOthers } from '../evidence.ts';
 import type { Found, Rule } from '../finding.ts';
 import { calls, percent, time } from '../words.ts';
 
@@ -16,12 +16,14 @@ export const backendFailing: Rule = {
     const found = new Map<string, Found>();
     for (const pool of pools) {
       const all = eligible(pool);
-      for (const { id, figures } of all) {
+      const times = all.map(({ figures }) => figures.mean('p50'));
+      const medians = mediansOfOthers(times);
+      for (const [n, { id, figures }] of all.entries()) {
         const failed = figures.mean('errors') * seconds;
         const share = figures.mean('errors') / figures.mean('rps');
         if (!(failed >= LEAST && share >= SHARE)) continue;
-        const own = figures.mean('p50');
-        const others = median(all.filter(other => other.id !== id).map(other => other.figures.mean('p50')));
+        const own = times[n] as number;
+        const others = medians[n] as number;
         const isFast = own * 2 < others;
         found.set(id, {
           severity: share >= MANY ? 'critical' : 'warning',

@@ -1,4 +1,4 @@
-import { eligible, lasts, median } from '../evidence.ts';
+import { eligible, lasts, mediansOfOthers } from '../evidence.ts';
 import type { Found, Rule } from '../finding.ts';
 import { percent, rate, time } from '../words.ts';
 
@@ -15,9 +15,12 @@ export const backendSlow: Rule = {
     const found: Found[] = [];
     for (const pool of pools) {
       const all = eligible(pool);
-      for (const { id, figures } of all) {
-        const own = figures.mean('p50');
-        const others = median(all.filter(other => other.id !== id).map(other => other.figures.mean('p50')));
+      const times = all.map(({ figures }) => figures.mean('p50'));
+      const medians = mediansOfOthers(times);
+      for (const [n, { id, figures }] of all.entries()) {
+        const own = times[n] as number;
+        const others = medians[n] as number;
+        if (!(own > FACTOR * others)) continue;
         const isSlow = (value: number): boolean => value > FACTOR * others && value - others > LEAST_MS;
         if (!lasts(figures, 'p50', isSlow)) continue;
         const used = figures.mean('utilization');
