@@ -19,6 +19,7 @@ export interface ServeOptions {
   readonly control?: string;
   readonly admin?: string;
   readonly server?: string[];
+  readonly advertise?: string;
   readonly insecure?: boolean;
   readonly ignoreState?: boolean;
   readonly output: OutputFormat;
@@ -30,6 +31,7 @@ export async function serve(options: ServeOptions, io: Io): Promise<void> {
     control: options.control,
     admin: options.admin,
     servers: options.server ?? [],
+    advertise: options.advertise,
     insecure: options.insecure === true,
   };
   const load = (): Loaded => {

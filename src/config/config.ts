@@ -150,6 +150,8 @@ export interface Flags {
   readonly admin?: string | undefined;
   /** `SERVICE=ADDR`, or `ADDR` for every service; an address may be given with several services. */
   readonly servers?: readonly string[];
+  /** A host that others reach this instance at, on the ports that it listens on; goes before `instance.advertise`. */
+  readonly advertise?: string | undefined;
   /** Allows listening beyond loopback. */
   readonly insecure?: boolean;
 }

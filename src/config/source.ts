@@ -76,7 +76,10 @@ function overlayFlags(raw: unknown, flags: Flags) {
   const origins = new Map<string, string>();
   const isRecord = (value: unknown): value is Record<string, unknown> =>
     typeof value === 'object' && value !== null && !Array.isArray(value);
-  const given = ADDRESS_FLAGS.some(name => flags[name] !== undefined) || (flags.servers?.length ?? 0) > 0;
+  const given =
+    flags.advertise !== undefined ||
+    ADDRESS_FLAGS.some(name => flags[name] !== undefined) ||
+    (flags.servers?.length ?? 0) > 0;
   // What is no map is reported by the schema, not hidden by a flag.
   if (!given || !isRecord(raw))
     return { raw, problems, flagOf: (_path: Path): string | undefined => undefined };
@@ -89,6 +92,7 @@ function overlayFlags(raw: unknown, flags: Flags) {
     merged[name] = { ...section, listen };
     origins.set(`${name}.listen`, `--${name}`);
   }
+  if (flags.advertise !== undefined) advertise(merged, flags.advertise, origins);
   const listed = merged.servers ?? [];
   if (flags.servers !== undefined && flags.servers.length > 0 && Array.isArray(listed)) {
     const added = new Map<string, { address: string; services: string[] }>();
@@ -112,4 +116,22 @@ function overlayFlags(raw: unknown, flags: Flags) {
       return origins.get(path.slice(0, 2).join('.'));
     },
   };
+}
+
+/** Ports where the file and the flags give none. */
+const DEFAULT_PORTS = { control: '4701', proxy: '4700' } as const;
+
+/** The host that others reach this instance at, with the ports that it listens on. */
+function advertise(merged: Record<string, unknown>, host: string, origins: Map<string, string>): void {
+  const bare = /^\[(.*)\]$/.exec(host)?.[1] ?? host;
+  const told: Record<string, string> = {};
+  for (const name of ['control', 'proxy'] as const) {
+    const section = merged[name] as { readonly listen?: unknown } | null | undefined;
+    const port = /:(\d+)$/.exec(String(section?.listen ?? ''))?.[1] ?? DEFAULT_PORTS[name];
+    told[name] = bare.includes(':') ? `[${bare}]:${port}` : `${bare}:${port}`;
+  }
+  const instance = merged.instance ?? {};
+  if (typeof instance !== 'object' || Array.isArray(instance)) return;
+  merged.instance = { ...instance, advertise: told };
+  origins.set('instance.advertise', `--advertise ${host}`);
 }

@@ -311,3 +311,17 @@ test('a log on Kafka needs a broker, and a secret where it proves who it is', ()
   assert.match(found.join('\n'), /state\.sasl has no secret; expected passwordFile or password/);
   assert.match(found.join('\n'), /state\.sasl has no username/);
 });
+
+test('--advertise takes a host, with the ports that it listens on', () => {
+  const told = (text: string, flags: Flags) => load(text, flags).config.instance.advertise;
+  assert.deepEqual(told('', { advertise: '10.0.0.5' }), { control: '10.0.0.5:4701', proxy: '10.0.0.5:4700' });
+  const text = 'proxy: { listen: 127.0.0.1:81 }\ninstance: { advertise: { control: 10.9.9.9:1 } }';
+  assert.deepEqual(told(text, { advertise: 'fd00::5', control: '127.0.0.1:82' }), {
+    control: '[fd00::5]:82',
+    proxy: '[fd00::5]:81',
+  });
+  assert.match(
+    problems('', { advertise: '0.0.0.0' }).join('\n'),
+    /--advertise 0\.0\.0\.0.*instance\.advertise/,
+  );
+});

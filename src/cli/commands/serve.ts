@@ -25,6 +25,10 @@ export const register: Register = (program, io) => {
       'a backend, beside those of the file; without SERVICE= it serves every service; may be given several times',
       collect,
     )
+    .option(
+      '--advertise <host>',
+      'the host that backends, callers and other instances reach this one at, on the ports that it listens on, such as the address of a pod; goes before the file',
+    )
     .option('--insecure', 'allow addresses beyond loopback; there is no TLS and no authentication yet')
     .option(
       '--ignore-state',
