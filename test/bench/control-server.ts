@@ -33,7 +33,7 @@ async function serveControl(count: number): Promise<void> {
   for (let i = 0; i < count; i++) {
     const spec = {
       id: `backend-${i}`,
-      address: `10.0.${i >> 8}.${i & 255}:50051`,
+      address: `127.1.${i >> 8}.${i & 255}:50051`,
       services: [SERVICE],
       weight: 1,
       zone: '',
@@ -95,7 +95,7 @@ async function serveBare(): Promise<void> {
       PickServerResponse.fromPartial({
         server: {
           id: 'backend-77',
-          address: '10.0.0.77:50051',
+          address: '127.1.0.77:50051',
           services: [SERVICE],
           weight: 1,
           labels: { version: '1.4.2' },

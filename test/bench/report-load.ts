@@ -1,12 +1,13 @@
 /**
  * Backends for a benchmark: connections that register and report once a second, as frames made by
- * hand, so that thousands fit into one process. Arguments: control address, number, seconds.
+ * hand, so that thousands fit into one process. Arguments: control address, number, seconds, and the port that they
+ * are said to listen on, each at an address of its own of 127.0.0.0/8: nothing of this ever leaves the machine.
  */
 import { connect, type Socket } from 'node:net';
 import { ReportLoadRequest } from '../../src/gen/heapmesh/v1/load_report.ts';
 import { OrcaLoadReport } from '../../src/gen/xds/data/orca/v3/orca_load_report.ts';
 
-const [address = '', count = '0', seconds = '0'] = process.argv.slice(2);
+const [address = '', count = '0', seconds = '0', servingPort = '50051'] = process.argv.slice(2);
 const [host = '', port = ''] = address.split(':');
 const PATH = '/heapmesh.v1.LoadReportService/ReportLoad';
 const DATA = 0;
@@ -76,7 +77,7 @@ function open(i: number): Promise<void> {
     socket.once('connect', () => {
       const value = {
         id: `backend-${i}`,
-        address: `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}:50051`,
+        address: `127.${1 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}:${servingPort}`,
         services: ['echo.v1.EchoService'],
         weight: 1,
         labels: { version: '1.4.2' },
