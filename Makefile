@@ -14,9 +14,14 @@ ARGS ?=
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
-run: build ## Install and build where needed, then start the demo (ARGS='--seconds 20')
+run: build ## Install and build where needed, then start the demo (ARGS='--seconds 20'; INSTANCES=3 KAFKA=1)
+ifdef INSTANCES
+	@echo "run: $(INSTANCES) instances$(if $(KAFKA), and three Kafka brokers)"
+	@$(NODE) --conditions=heapmesh-source scripts/instances.ts --instances $(INSTANCES) $(if $(KAFKA),--kafka) $(ARGS)
+else
 	@echo "run: heapmesh demo $(ARGS)"
 	@$(NODE) dist/cli/main.js demo $(ARGS)
+endif
 
 test: gen ## Run all tests; installs what they need (ARGS='unit tidy' for some suites)
 	@$(NODE) scripts/test.ts $(ARGS)

@@ -33,6 +33,7 @@ import { serves, stateNumber, statusOf } from './views.ts';
 export interface AdminOptions {
   readonly mesh: Mesh;
   readonly clock: Clock;
+  readonly instanceId: string;
   readonly allow: AllowBackend;
   /** Why a change cannot be kept right now; empty where it can. */
   readonly cannotKeep?: (() => string) | undefined;
@@ -219,17 +220,32 @@ export class Admin {
     // An operator's word that the next start would not know of is better not given.
     const trouble = this.options.cannotKeep?.() ?? '';
     if (trouble !== '') throw new RpcError(Status.UNAVAILABLE, `nothing was changed: ${trouble}`);
-    const settled = await this.options.mesh.registry
+    const settling = this.options.mesh.registry
       .propose(body, cause, preconditions)
       .catch((error: unknown) => {
         const reason = error instanceof Error ? error.message : String(error);
         throw new RpcError(Status.UNAVAILABLE, `the change could not be kept: ${reason}`);
       });
+    const settled = await this.withPatience(settling);
     const { applied, why, notKept } = settled;
     if (applied && notKept !== undefined) {
       throw new RpcError(Status.UNAVAILABLE, `the change is in force until this instance ends: ${notKept}`);
     }
     return applied ? '' : why;
+  }
+
+  /** A log that is away may be so for long, and the change is in the own view meanwhile. */
+  private async withPatience<T>(settling: Promise<T>): Promise<T> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const callOff = this.options.clock.after(CONTROL.settleMs, () => {
+      const waits = `in force on ${this.options.instanceId}, and waits for the log, which does not answer: the others learn of it once it does`;
+      reject(new RpcError(Status.UNAVAILABLE, `the change is ${waits}`));
+    });
+    try {
+      return await Promise.race([settling, late]);
+    } finally {
+      callOff();
+    }
   }
 
   private statusById(id: string): ServerStatus | undefined {

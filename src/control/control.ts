@@ -140,6 +140,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   const operations = new Admin({
     mesh,
     clock,
+    instanceId,
     allow: host => allow(host),
     cannotKeep: options.cannotKeep,
   });

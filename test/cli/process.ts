@@ -9,11 +9,24 @@ import type { Ran } from './harness.ts';
 /** The command's source. */
 export const MAIN = join(ROOT, 'src/cli/main.ts');
 
-export function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
-  return spawn(process.execPath, ['--conditions=heapmesh-source', MAIN, ...args], {
-    env: { ...process.env, ...env },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+/** Also where a test throws: no process outlives the one that started it. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** `within` goes before the command, such as `ip netns exec NAME`. */
+export function start(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  within: readonly string[] = [],
+): ChildProcess {
+  const whole = [...within, process.execPath, '--conditions=heapmesh-source', MAIN, ...args];
+  const [program, ...rest] = whole as [string, ...string[]];
+  const child = spawn(program, rest, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
 }
 
 /** Runs to the end. */
@@ -43,9 +56,9 @@ export interface Served {
 }
 
 /** Starts `heapmesh serve` on free ports; resolves when it is ready. */
-export async function serve(args: readonly string[] = []): Promise<Served> {
+export async function serve(args: readonly string[] = [], within: readonly string[] = []): Promise<Served> {
   const free = ['--proxy', '--control', '--admin'].flatMap(flag => [flag, '127.0.0.1:0']);
-  const child = start(['serve', ...free, '-o', 'json', ...args]);
+  const child = start(['serve', ...free, '-o', 'json', ...args], {}, within);
   const log: string[] = [];
   const waiting = new Set<() => void>();
   if (child.stderr === null || child.stdout === null) throw new Error('no pipes');

@@ -27,18 +27,27 @@ export interface Instance {
   stop(): Promise<void>;
 }
 
+export interface InstanceOptions {
+  readonly control?: string;
+  readonly proxy?: string;
+  readonly flags?: readonly string[];
+  /** Goes before the command, such as `ip netns exec NAME`. */
+  readonly within?: readonly string[];
+}
+
 /** Starts `heapmesh serve` with this configuration (YAML below the top-level keys of the instance). */
 export async function startInstance(
   id: string,
   config: string,
-  options: { control?: string; proxy?: string } = {},
+  options: InstanceOptions = {},
 ): Promise<Instance> {
   const folder = mkdtempSync(join(tmpdir(), 'heapmesh-instance-'));
   const file = join(folder, 'heapmesh.yaml');
   writeFileSync(file, config);
   const control = options.control ?? `127.0.0.1:${await freePort()}`;
   const proxy = options.proxy ?? `127.0.0.1:${await freePort()}`;
-  const served = await serve(['--config', file, '--control', control, '--proxy', proxy]);
+  const flags = ['--config', file, '--control', control, '--proxy', proxy, ...(options.flags ?? [])];
+  const served = await serve(flags, options.within);
   const gone = async (signal: NodeJS.Signals): Promise<void> => {
     if (served.child.exitCode === null && served.child.signalCode === null) {
       const ended = once(served.child, 'exit');
@@ -73,9 +82,9 @@ export interface Backend {
 export async function startBackend(
   id: string,
   balancers: readonly string[],
-  options: { serviceMs?: number; standby?: boolean } = {},
+  options: { serviceMs?: number; standby?: boolean; host?: string } = {},
 ): Promise<Backend> {
-  const { serviceMs = 5, standby = false } = options;
+  const { serviceMs = 5, standby = false, host = '127.0.0.1' } = options;
   const reporter = createLoadReporter({ balancers, services: [SERVICE], id, standby, logger: silent });
   const server = new grpc.Server({ interceptors: [reporter.grpcJsInterceptor()] });
   server.register(
@@ -87,11 +96,11 @@ export async function startBackend(
     'unary',
   );
   const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
+    server.bindAsync(`${host}:0`, grpc.ServerCredentials.createInsecure(), (error, bound) =>
       error === null ? resolve(bound) : reject(error),
     ),
   );
-  const address = `127.0.0.1:${port}`;
+  const address = `${host}:${port}`;
   await reporter.start({ address });
   return {
     id,

@@ -1,10 +1,11 @@
 /** The log on one real broker: one list for all, whose order settles conflicts; what is told to whom. */
 import assert from 'node:assert/strict';
+import { cpSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { type Kafka, startKafka } from '../../scripts/lib/kafka.ts';
 import { claim, server } from '../core/registry-support.ts';
 import { until } from '../instances/fleet.ts';
-import { member, removeFolders } from './support.ts';
+import { folder, member, removeFolders } from './support.ts';
 
 let kafka: Kafka;
 before(async () => {
@@ -88,4 +89,53 @@ test('a later life begins with what was; an earlier one that still writes does n
   assert.notEqual(second.registry.get('b'), undefined);
   await Promise.all([zombie.close(), heir.close(), second.close()]);
   void race;
+});
+
+test('no cluster: changes hold, wait in a file, and are appended once by the next life', {
+  timeout: 240_000,
+}, async () => {
+  const { brokers } = kafka;
+  const a = await member('lb-4', { brokers, topic: 'away' });
+  await a.registry.propose(claim('before'), 'registered');
+  const notes: string[] = [];
+  a.log.onStatus(({ state, why }) => notes.push(`${state} ${why}`));
+  await Promise.all(kafka.nodes.map(node => node.kill()));
+  const waiting = ['x', 'y', 'z'].map(id => a.registry.propose(claim(id), 'registered'));
+  for (const id of ['x', 'y', 'z']) assert.equal(a.registry.get(id)?.state, 'WARMING', 'in force at once');
+  await until('it says so', () => a.log.status().state === 'behind');
+  await until('they are in the file', () => a.log.status().figures.inFile === 3);
+  assert.match(a.log.status().why, /does not answer.*3 changes wait in the local file/);
+
+  // What a crash leaves behind.
+  const left = folder();
+  cpSync(a.folder, left, { recursive: true });
+  const early = await member('lb-5', { brokers, topic: 'away', openMs: 300 });
+  assert.equal(early.log.status().state, 'behind', 'one that begins without the cluster');
+  early.registry.propose(claim('early'), 'registered').catch(() => {});
+  assert.notEqual(early.registry.get('early'), undefined);
+
+  await Promise.all(kafka.nodes.map(node => node.start()));
+  await Promise.all(waiting);
+  assert.equal(a.log.status().figures.copies, 0);
+  await until('the file is empty', () => a.log.status().figures.inFile === 0);
+  await until(
+    'it catches up',
+    () => early.registry.get('before') !== undefined && early.log.status().pending === 0,
+  );
+  await until('the others have it', () => a.registry.get('early') !== undefined);
+  assert.equal(early.registry.digest(), a.registry.digest());
+  assert.match(notes.join('\n'), /^behind .*\nhealthy/s);
+
+  // The life after the crash sends what the file holds; it is there already, and counts once.
+  await a.close();
+  const next = await member('lb-4', { brokers, topic: 'away', directory: left });
+  assert.equal(next.epoch, a.epoch + 1);
+  await until(
+    'it has nothing to say',
+    () => next.log.status().pending === 0 && next.log.status().figures.inFile === 0,
+  );
+  await next.registry.propose({ kind: 'weight', id: 'x', weight: 2 }, 'by the next life');
+  await until('all is read', () => early.registry.position === next.registry.position);
+  assert.equal(early.registry.digest(), next.registry.digest());
+  await Promise.all([early.close(), next.close()]);
 });

@@ -47,6 +47,8 @@ export const CONTROL = {
   hashKeyBytes: 1024,
   methodBytes: 512,
   clientIdBytes: 256,
+  /** What an operator waits for the log to take a change, ms: below what the command line waits for an answer. */
+  settleMs: 3_000,
   /** A drain longer than a day is a server that should be removed. */
   drainMs: 24 * 3_600_000,
 

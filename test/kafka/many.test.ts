@@ -1,0 +1,81 @@
+/** 10,000 servers in the log of a real broker: what a new instance has when it is ready, and what steady ones write. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Kafka, startKafka } from '../../scripts/lib/kafka.ts';
+import type { NotedLoad } from '../../src/core/load-note.ts';
+import { Session } from '../../src/state/kafka/session.ts';
+import { claim } from '../core/registry-support.ts';
+import { Ending, startInstance, until } from '../instances/fleet.ts';
+import { folder, member, removeFolders } from './support.ts';
+
+const SERVERS = 10_000;
+const ending = new Ending();
+let kafka: Kafka;
+before(async () => {
+  kafka = await startKafka();
+});
+after(async () => {
+  await ending.all();
+  await kafka?.stop();
+  removeFolders();
+});
+
+const ids = Array.from({ length: SERVERS }, (_, i) => `server-${i}.pod.example`);
+
+function loadOf(id: string, i: number): NotedLoad {
+  return {
+    id,
+    ageMs: 500,
+    intervalMs: 1_000,
+    inFlight: i % 7,
+    utilization: 0.5,
+    capacity: 100,
+    others: 1,
+    failure: 0,
+  };
+}
+
+test('a new instance begins with all of them; steady ones hardly write', { timeout: 240_000 }, async t => {
+  const { brokers } = kafka;
+  const seed = await member('seed', { brokers });
+  const observed = { phase: 'active', healthy: true } as const;
+  for (const id of ids) seed.registry.propose(claim(id), 'registered');
+  for (const id of ids) seed.registry.propose({ kind: 'observe', id, observation: observed }, 'warm');
+  seed.log.noteLoads({ origin: 'seed', epoch: 1, time: Date.now(), rows: ids.map(loadOf).sort(byId) });
+  await until('all of it is in the log', () => seed.log.status().pending === 0);
+  await until('a snapshot is written', () => seed.log.status().figures.snapshotsWritten !== 0);
+  await seed.close();
+
+  const start = async (i: number) => {
+    const state = `state: { log: kafka, brokers: [${brokers.join(', ')}], directory: ${folder()} }`;
+    const config = `instance: { id: lb-${i} }\n${state}\nhealth: { check: none }\n`;
+    const began = performance.now();
+    const instance = ending.add(await startInstance(`lb-${i}`, config), one => one.stop());
+    return { instance, ms: performance.now() - began };
+  };
+  const first = await start(1);
+  const { detail } = await first.instance.ready();
+  assert.equal(detail.servers, SERVERS, 'ready with all of them');
+  const log = detail.log as Record<string, number>;
+  assert.ok((log.snapshotPosition ?? 0) > 0, 'from a snapshot');
+  t.diagnostic(`ready with ${SERVERS} servers ${first.ms.toFixed(0)} ms after its start, from the sources`);
+
+  await Promise.all([start(2), start(3)]);
+  const session = new Session({ brokers, clientId: 'test' }, 0);
+  const end = async () => (await session.bounds('heapmesh.log')).end;
+  // What a start has to say is said.
+  await sleep(3_000);
+  const from = await end();
+  const seconds = 11;
+  await sleep(seconds * 1_000);
+  const records = (await end()) - from;
+  await session.close();
+  t.diagnostic(`${records} records in ${seconds} s of three instances with ${SERVERS} steady servers`);
+  assert.ok(records <= 10 * seconds, `${records} records`);
+  assert.ok(records >= 3, 'a note of load each');
+});
+
+function byId(a: NotedLoad, b: NotedLoad): number {
+  return a.id < b.id ? -1 : 1;
+}
