@@ -62,6 +62,8 @@ export class Discovery {
   private readonly names = new Map<string, Name>();
   /** Ids that are claimed now, with the names that they are of. */
   private claimed = new Map<string, string>();
+  /** Found before this process began, and not answered for since. */
+  private readonly recovered = new Map<string, ServerSpec>();
   private asking = 0;
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
@@ -79,6 +81,10 @@ export class Discovery {
       const name = this.claimed.get(id);
       if (failed && name !== undefined) this.again(name);
     });
+    // What an earlier life of this instance found stays until it is known better.
+    for (const { sources, spec } of registry.list())
+      if (sources.includes('dns')) this.recovered.set(spec.id, spec);
+    if (this.servers.length === 0 && this.recovered.size > 0) this.claim();
     this.take();
   }
 
@@ -219,6 +225,10 @@ export class Discovery {
       }
     }
     this.claimed = claimed;
+    // Which name they are of is not known: as long as one has not been answered, it may be that one.
+    const answered = [...this.names.values()].every(name => name.addresses.length > 0);
+    if (answered) this.recovered.clear();
+    for (const [id, spec] of this.recovered) if (!specs.has(id)) specs.set(id, spec);
     const { registry } = this.options.mesh;
     const all = [...specs.values()];
     registry.propose({ kind: 'replace', source: 'dns', specs: all }, this.causeOf()).catch(() => {});

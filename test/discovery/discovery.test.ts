@@ -171,6 +171,35 @@ test('names come and go with the configuration; two that meet at one address sha
   assert.deepEqual(ids(rig), ['127.0.0.3:9', '127.0.0.5:9', '[::1]:9']);
 });
 
+test('what an earlier life found is kept until each name has been answered', async t => {
+  const { Discovery } = await import('../../src/discovery/discovery.ts');
+  const { makeMesh } = await import('../control/rig.ts');
+  const { spec } = await import('../core/rig.ts');
+  const mesh = makeMesh();
+  const old = [spec('127.0.0.2:9'), spec('127.0.0.3:9')];
+  mesh.registry.propose({ kind: 'replace', source: 'dns', specs: old }, 'before');
+  const answers = new Map([['x.test', ['127.0.0.2']]]);
+  const known = () => [...mesh.registry.list()].map(view => view.spec.id).sort();
+  const options = {
+    mesh,
+    settings: { intervalMs: 20, dnsServers: [] },
+    now: () => performance.now(),
+    log: { info() {}, warn() {} },
+    resolve: async (name: string) => answers.get(name) ?? [],
+  };
+  const named = (host: string) => ({ host, port: 9, spec: spec(host), hasId: false });
+  const discovery = new Discovery({ ...options, names: [named('x.test'), named('y.test')] });
+  await discovery.firstAnswers();
+  assert.deepEqual(known(), ['127.0.0.2:9', '127.0.0.3:9']);
+  answers.set('y.test', ['127.0.0.4']);
+  await until(() => known().join() === '127.0.0.2:9,127.0.0.4:9', 'answered for');
+  discovery.stop();
+  // Without names nothing of it is left.
+  const none = new Discovery({ ...options, names: [] });
+  t.after(() => none.stop());
+  assert.deepEqual(known(), []);
+});
+
 test("the machine's own way of resolving names, by the flag", async t => {
   const { startSources } = await import('../../src/cli/wiring/discovery.ts');
   const { loadConfig } = await import('../../src/config/config.ts');
