@@ -19,7 +19,7 @@ import {
   type TransparentProxy,
 } from '../proxy/proxy.ts';
 import { tellHealth } from '../telemetry/metrics/sources/health.ts';
-import type { Logger, Tracing } from '../telemetry/telemetry.ts';
+import type { Logger, RootLogger, Tracing } from '../telemetry/telemetry.ts';
 import type { Running } from './running.ts';
 import { startAdminPort } from './wiring/admin.ts';
 import { wireConsole } from './wiring/console.ts';
@@ -45,7 +45,7 @@ export interface Balancer extends Running {
 }
 
 export interface ComposeOptions {
-  readonly logger: Logger;
+  readonly logger: Logger & Partial<Pick<RootLogger, 'counts'>>;
   /** Variables of OpenTelemetry are read from here. Default: those of the process. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Begins with nothing, whatever the log has. */
@@ -131,6 +131,8 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       proxy,
       control,
       spans: traces.tracing?.counts,
+      lines: logger.counts,
+      log: state.log,
       wall: clock.wall,
       onError,
     });

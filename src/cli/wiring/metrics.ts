@@ -3,6 +3,7 @@ import type { Route } from '../../admin/admin.ts';
 import type { Control } from '../../control/control.ts';
 import type { Mesh } from '../../core/mesh.ts';
 import type { TransparentProxy } from '../../proxy/proxy.ts';
+import type { Log } from '../../state/log.ts';
 import { Findings } from '../../telemetry/findings.ts';
 import { Sampler } from '../../telemetry/history/sampler.ts';
 import { History, type HistoryReader } from '../../telemetry/history.ts';
@@ -14,11 +15,12 @@ import { tellCalls } from '../../telemetry/metrics/sources/calls.ts';
 import { tellControl, tellRegistry } from '../../telemetry/metrics/sources/control.ts';
 import { tellInstance } from '../../telemetry/metrics/sources/instance.ts';
 import { tellProxy } from '../../telemetry/metrics/sources/proxy.ts';
-import { type SpanCountsNow, tellSpans } from '../../telemetry/metrics/sources/spans.ts';
+import { type SpanCountsNow, tellLines, tellSpans } from '../../telemetry/metrics/sources/telemetry.ts';
 import { findingsRoute } from '../../telemetry/routes/findings.ts';
 import { historyRoute } from '../../telemetry/routes/history.ts';
 import { metricsRoute } from '../../telemetry/routes/metrics.ts';
 import { Runtime } from '../../telemetry/runtime.ts';
+import type { RootLogger } from '../../telemetry/telemetry.ts';
 import { packageVersion } from '../commands/version.ts';
 
 export interface Metrics {
@@ -39,13 +41,16 @@ export interface Measured {
   readonly control: Control;
   /** Of traces; undefined where there are none. */
   readonly spans: SpanCountsNow | undefined;
+  /** Of the log that people read; undefined where nobody counts. */
+  readonly lines: RootLogger['counts'] | undefined;
+  readonly log: Log;
   /** Wall clock, ms since 1970. */
   readonly wall: () => number;
   readonly onError: (error: unknown) => void;
 }
 
 export function startMetrics(measured: Measured): Metrics {
-  const { instance, mesh, proxy, control, spans, wall, onError } = measured;
+  const { instance, mesh, proxy, control, spans, log, wall, onError } = measured;
   const calls = new CallCounter(new Attempts(mesh), wall);
   const unobserve = proxy.observe(calls);
   const runtime = new Runtime();
@@ -60,9 +65,10 @@ export function startMetrics(measured: Measured): Metrics {
   tellPools(registry, mesh, history);
   tellBackends(registry, mesh, proxy);
   tellControl(registry, control, mesh);
-  const unfollow = tellRegistry(registry, mesh);
+  const unfollow = tellRegistry(registry, mesh, log);
   tellInstance(registry, { id: instance, version: packageVersion() }, { runtime, mesh, calls, wall });
   tellSpans(registry, spans);
+  tellLines(registry, measured.lines);
   sampler.start();
   return {
     history,

@@ -57,6 +57,8 @@ export class Attempts {
   private readonly byKey = new Map<string, Pair>();
   private readonly restOfPools: PoolRow;
   private restInUse = false;
+  /** Pairs that are counted by themselves. */
+  private single = 0;
 
   constructor(mesh: Mesh) {
     this.mesh = mesh;
@@ -68,7 +70,7 @@ export class Attempts {
   }
 
   get isFull(): boolean {
-    return this.byKey.size >= METRIC_LIMITS.attempts;
+    return this.single >= METRIC_LIMITS.attempts;
   }
 
   pools(): readonly PoolRow[] {
@@ -102,6 +104,7 @@ export class Attempts {
         if (at >= 0) pair.pool.rows[at] = -1;
       } else if (now - pair.goneAt > METRIC_LIMITS.leftMs && (this.rows.inFlight[pair.row] as number) <= 0) {
         this.byKey.delete(key);
+        this.single--;
         this.rows.give(pair.row);
       }
     }
@@ -127,10 +130,11 @@ export class Attempts {
     const id = this.mesh.idOf(slot);
     const key = `${pool.service}\n${id}`;
     const known = this.byKey.get(key);
-    if (known === undefined && (this.byKey.size >= METRIC_LIMITS.attempts || pool === this.restOfPools)) {
+    if (known === undefined && (this.isFull || pool === this.restOfPools)) {
       if (pool.other < 0) pool.other = this.add(`${pool.service}\n`, pool, OTHER).row;
       return pool.other;
     }
+    if (known === undefined) this.single++;
     const pair = known ?? this.add(key, pool, id);
     pair.goneAt = Number.NaN;
     if (slot >= pool.rows.length) {

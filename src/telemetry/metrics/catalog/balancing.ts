@@ -7,6 +7,13 @@ export const POOLS = {
   stale: gauge('pool_stale_backends', 'eligible backends of a pool whose load report is overdue', 'pool'),
   lag: gauge('pool_report_lag_seconds', 'by how much the load report that is overdue most is late', 'pool'),
   picks: counter('pool_picks_total', 'picks that gave a backend, by proxy and lookaside', 'pool'),
+  waiting: gauge('pool_waiting_calls', 'calls that wait because every backend of the pool is full', 'pool'),
+  queue: counter(
+    'pool_queue_total',
+    'calls that came to wait because every backend of the pool was full, by what became of them',
+    'pool',
+    'result',
+  ),
   rootChanges: counter(
     'pool_root_changes_total',
     'picks that took another backend than the pick before',

@@ -28,6 +28,10 @@ export const CONTROL = {
 
 export const REGISTRY = {
   position: gauge('log_position', 'position of the last entry of the log that was applied'),
+  state: gauge('log_state', 'how the log does: 1 for what it is, 0 for what it is not', 'state'),
+  pending: gauge('log_pending_changes', 'changes that the log has not kept yet'),
+  durable: gauge('log_durable_position', 'position up to which entries are durable'),
+  figures: gauge('log_figure', 'figures of the kind of log that there is, as `/readyz` tells them', 'name'),
   transitions: counter('transitions_total', 'changes of backends into a state', 'state'),
   refused: counter('proposals_refused_total', 'changes that were not applied: their precondition had failed'),
 } as const;

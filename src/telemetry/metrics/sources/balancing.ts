@@ -45,6 +45,18 @@ export function tellPools(registry: Registry, mesh: Mesh, history: History): voi
     pools((out, pool, label) => out.sample(label, pool.picks)),
   );
   registry.add(
+    POOLS.waiting,
+    pools((out, { queue }, label) => out.sample(label, queue.size)),
+  );
+  registry.add(
+    POOLS.queue,
+    pools((out, { queue }, label) => {
+      out.sample(`${label},result="served"`, queue.served);
+      out.sample(`${label},result="refused"`, queue.refused);
+      out.sample(`${label},result="dropped"`, queue.dropped);
+    }),
+  );
+  registry.add(
     POOLS.rootChanges,
     pools((out, pool, label) => out.sample(label, pool.rootChanges)),
   );

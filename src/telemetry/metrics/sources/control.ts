@@ -2,6 +2,7 @@
 import type { Control } from '../../../control/control.ts';
 import type { RegistryEvent } from '../../../core/events.ts';
 import type { Mesh } from '../../../core/mesh.ts';
+import type { Log } from '../../../state/log.ts';
 import { CONTROL, REGISTRY } from '../catalog/control.ts';
 import type { Family } from '../family.ts';
 import type { Registry } from '../registry.ts';
@@ -56,8 +57,19 @@ export function tellControl(registry: Registry, control: Control, mesh: Mesh): v
   one(CONTROL.faults, () => counters.faults);
 }
 
+const LOG_STATES = ['healthy', 'behind', 'read-only'] as const;
+
 /** Returns what ends it. */
-export function tellRegistry(registry: Registry, mesh: Mesh): () => void {
+export function tellRegistry(registry: Registry, mesh: Mesh, log: Log): () => void {
+  registry.add(REGISTRY.state, out => {
+    const { state } = log.status();
+    for (const each of LOG_STATES) out.add(Number(each === state), each);
+  });
+  registry.add(REGISTRY.pending, out => out.add(log.status().pending));
+  registry.add(REGISTRY.durable, out => out.add(log.status().durable));
+  registry.add(REGISTRY.figures, out => {
+    for (const [name, value] of Object.entries(log.status().figures)) out.add(value, name);
+  });
   const states = new Map<string, number>(
     ['STANDBY', 'WARMING', 'ACTIVE', 'DRAINING', 'EJECTED', 'gone'].map(state => [state, 0]),
   );

@@ -1,4 +1,5 @@
-/** Tells of spans. */
+/** Tells of spans and of lines of the log. */
+import type { RootLogger } from '../../logs/logger.ts';
 import type { SpanCounts } from '../../tracing/tracing.ts';
 import { TELEMETRY } from '../catalog/telemetry.ts';
 import type { Registry } from '../registry.ts';
@@ -18,4 +19,14 @@ export function tellSpans(registry: Registry, spans: SpanCountsNow | undefined):
     out.add(failed, 'failed');
   });
   registry.add(TELEMETRY.spansWaiting, out => out.add(now().waiting));
+}
+
+/** @param lines undefined where nobody counts them */
+export function tellLines(registry: Registry, lines: RootLogger['counts'] | undefined): void {
+  registry.add(TELEMETRY.lines, out => {
+    const { written, dropped, folded } = lines?.() ?? { written: 0, dropped: 0, folded: 0 };
+    out.add(written, 'written');
+    out.add(dropped, 'dropped');
+    out.add(folded, 'folded');
+  });
 }
