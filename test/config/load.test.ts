@@ -195,7 +195,7 @@ buffer: {}
 anycast: {}
 `;
   const found = problems(text);
-  assert.equal(found.length, 8);
+  assert.equal(found.length, 7);
   for (const problem of found) assert.match(problem, /not available in this version/);
 });
 
