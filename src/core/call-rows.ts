@@ -30,13 +30,15 @@ export interface Membership {
   readonly member: number;
 }
 
-export const LeaseKind = { RELAYED: 0, LEASED: 1 } as const;
+/** How a call is counted. RESTING: relayed, and nothing goes through it; no pick is made with it. */
+export const LeaseKind = { RELAYED: 0, LEASED: 1, RESTING: 2 } as const;
 export type LeaseKind = (typeof LeaseKind)[keyof typeof LeaseKind];
 
 /** Shift of a slot to its row. */
 const ROW = 3;
 
 // Cells of a row of counts.
+/** Those that rest are counted apart. */
 const RELAYED = 0;
 /** Open leases picked before the last report, and since. */
 const LEASED_OLD = 1;
@@ -54,7 +56,7 @@ const NONE = -1;
 const SEVERAL = -2;
 
 // Cells of a row of sums.
-/** Σ of the start times of relayed calls in flight, ms, in units of 1/1024 ms so that it stays exact. */
+/** Σ of the start times of relayed calls in flight that do not rest, ms, in units of 1/1024 ms so that it stays exact. */
 const START_SUM = 0;
 /** Own calls served since the last report. */
 const SERVED = 1;
@@ -76,6 +78,8 @@ const NO_MEMBERS: readonly Membership[] = [];
 export class CallRows {
   private readonly cell = new Float64Array(1);
   private counts = new Int32Array(0);
+  /** By slot: relayed calls that rest, open streams without messages. Apart, since few calls have to do with it. */
+  private rests = new Int32Array(0);
   private sums = new Float64Array(0);
   private members: (Membership[] | undefined)[] = [];
   /** The pool of a row that is in one pool only. */
@@ -86,6 +90,9 @@ export class CallRows {
     const counts = new Int32Array(slots << ROW);
     counts.set(this.counts);
     this.counts = counts;
+    const rests = new Int32Array(slots);
+    rests.set(this.rests);
+    this.rests = rests;
     const sums = new Float64Array(slots << ROW);
     sums.set(this.sums);
     this.sums = sums;
@@ -102,6 +109,7 @@ export class CallRows {
     this.counts.fill(0, row, row + (1 << ROW));
     this.counts[row + GENERATION] = generation;
     this.counts[row + MEMBER] = NONE;
+    this.rests[slot] = 0;
     this.sums.fill(0, row, row + (1 << ROW));
     this.sums[row + LATENCY] = Number.NaN;
   }
@@ -156,7 +164,7 @@ export class CallRows {
   }
 
   relayed(slot: number): number {
-    return this.counts[(slot << ROW) + RELAYED] as number;
+    return (this.counts[(slot << ROW) + RELAYED] as number) + (this.rests[slot] as number);
   }
 
   /** Open leases, whatever they count. */
@@ -173,9 +181,14 @@ export class CallRows {
     return (counts[row + RELAYED] as number) + old + (counts[row + LEASED_YOUNG] as number);
   }
 
-  /** Mean age of relayed calls in flight, ms; NaN where there is none. */
+  /** Relayed calls that rest. They are in `relayed`, as reports count them too, and not in `own`. */
+  resting(slot: number): number {
+    return this.rests[slot] as number;
+  }
+
+  /** Mean age of relayed calls in flight that do not rest, ms; NaN where there is none. */
   meanAgeMs(slot: number, now: number): number {
-    const count = this.relayed(slot);
+    const count = this.counts[(slot << ROW) + RELAYED] as number;
     return count > 0 ? now - (this.sums[(slot << ROW) + START_SUM] as number) / count : Number.NaN;
   }
 
@@ -268,6 +281,22 @@ export class CallRows {
     }
   }
 
+  /** A relayed call begins to rest, or is awake again. False, and nothing is changed, where its row has another life. */
+  setResting(leases: LeaseTable, at: number, rests: boolean, now: number): boolean {
+    const { counts, sums } = this;
+    const slot = leases.slotAt(at);
+    const row = slot << ROW;
+    if (counts[row + GENERATION] !== leases.slotGenerationAt(at)) return false;
+    this.rests[slot] = (this.rests[slot] as number) + (rests ? 1 : -1);
+    const awake = (counts[row + RELAYED] as number) + (rests ? -1 : 1);
+    counts[row + RELAYED] = awake;
+    const sum = row + START_SUM;
+    const start = leases.startAt(at);
+    sums[sum] = awake === 0 ? 0 : (sums[sum] as number) + (rests ? -start : start);
+    this.tell(slot, now, false, false);
+    return true;
+  }
+
   /**
    * A call ended. Moves the row and re-keys its server in every pool; false, and nothing is changed,
    * where the row has begun another life since the call did.
@@ -277,11 +306,14 @@ export class CallRows {
     const slot = leases.slotAt(at);
     const row = slot << ROW;
     if (counts[row + GENERATION] !== leases.slotGenerationAt(at)) return false;
-    if (leases.kindAt(at) === LeaseKind.RELAYED) {
+    const kind = leases.kindAt(at);
+    if (kind === LeaseKind.RELAYED) {
       const left = (counts[row + RELAYED] as number) - 1;
       counts[row + RELAYED] = left;
       const sum = row + START_SUM;
       sums[sum] = left === 0 ? 0 : (sums[sum] as number) - leases.startAt(at);
+    } else if (kind === LeaseKind.RESTING) {
+      this.rests[slot] = (this.rests[slot] as number) - 1;
     } else {
       const column = leases.slotReportsAt(at) === counts[row + REPORTS] ? LEASED_YOUNG : LEASED_OLD;
       counts[row + column] = (counts[row + column] as number) - 1;

@@ -351,7 +351,8 @@ export class Detector {
       if (!(reportAgeMs > HEALTH_LIMITS.hungMs) || reportAgeMs === Number.POSITIVE_INFINITY) continue;
       const view = registry.get(id);
       if (!takesCalls(view) || this.options.reports?.(id, view) === false) continue;
-      const open = loads.relayed(slot) + loads.leased(slot);
+      // Streams that rest expect no answer.
+      const open = loads.relayed(slot) - loads.resting(slot) + loads.leased(slot);
       const evidence = { reportAgeMs, reportIntervalMs, open, answeredAt: this.answeredAt(slot) };
       if (!this.hung.look(slot, evidence, now)) continue;
       const silentFor = seconds(Math.max(reportAgeMs, silentAfterMs(reportIntervalMs)));

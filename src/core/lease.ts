@@ -107,6 +107,11 @@ export class LeaseTable {
     return this.cells[(row << CELLS) + KIND] as LeaseKind;
   }
 
+  /** A relayed call rests from now on, or no more. */
+  setKind(row: number, kind: LeaseKind): void {
+    this.cells[(row << CELLS) + KIND] = kind;
+  }
+
   startAt(row: number): number {
     return this.times[(row << TIMES) + START] as number;
   }

@@ -6,7 +6,7 @@ import { ANY_SERVICE, type LoadSample, Outcome, type ServerView } from './core.t
 import type { Proposal } from './entries.ts';
 import { type LeaseOwner, LeaseTable } from './lease.ts';
 import { LEASE_LIMITS, MESH_LIMITS, QUEUE_LIMITS } from './limits.ts';
-import { type AdoptedLoad, LoadTable } from './load-table.ts';
+import { type AdoptedLoad, LeaseKind, LoadTable } from './load-table.ts';
 
 import type { OutcomeCounts } from './outcome-counts.ts';
 
@@ -222,6 +222,18 @@ export class Mesh implements LeaseOwner {
     if (pool === undefined) return;
     if (outcome === Outcome.SUCCESS) pool.served(latencyMs);
     if (pool.policy !== undefined) pool.tellPolicy(this.leases.slotAt(row), now, outcome, latencyMs);
+  }
+
+  /**
+   * A relayed call carries nothing any more, or does so again: an open stream without messages is no load, and
+   * counts only against its server's limit. What is not open or not relayed changes nothing.
+   */
+  rest(lease: number, rests: boolean, now: number): void {
+    const { leases } = this;
+    const row = leases.rowOf(lease);
+    if (row < 0 || leases.kindAt(row) !== (rests ? LeaseKind.RELAYED : LeaseKind.RESTING)) return;
+    if (!this.loads.setResting(leases, row, rests, now)) return;
+    leases.setKind(row, rests ? LeaseKind.RESTING : LeaseKind.RELAYED);
   }
 
   private readonly room = (pool: Pool): void => {

@@ -215,6 +215,7 @@ export class PoolScores {
     return {
       own: loads.own(slot),
       relayed: loads.relayed(slot),
+      resting: loads.resting(slot),
       leased: loads.leased(slot),
       others: this.othersOf(member),
       capacity: scaled * this.mean(),

@@ -303,7 +303,10 @@ export class Pool extends PoolMembers implements RowListener {
   /** True where a member could take one more call by its own limit. */
   hasRoom(member: number): boolean {
     const limit = this.loads.maxConcurrency[this.slots[member] as number] as number;
-    return limit === 0 || Math.round(this.inFlight(member)) < limit;
+    if (limit === 0) return true;
+    // Streams that rest are no load, but the server has them open.
+    const resting = this.loads.resting(this.slots[member] as number);
+    return Math.round(this.inFlight(member)) + resting < limit;
   }
 
   isOut(member: number): boolean {

@@ -23,6 +23,8 @@ export interface CallHost {
   backendOf(slot: number): Backend;
   /** Completes a lease; `latencyMs` is how long the backend had the call. */
   complete(lease: number, status: Status, latencyMs: number): void;
+  /** A call carries nothing any more, or does so again. */
+  rest(lease: number, rests: boolean, now: number): void;
   /** Feeds a per-call load report, where there is one. */
   reported(call: Call, list: HeaderList): void;
   /**

@@ -70,6 +70,9 @@ export class Call {
 
   private readonly request = new RequestFlow(this);
   private over = false;
+  /** Octets that had gone through it at the last look, and whether it rests since then. */
+  private octetsSeen = 0;
+  private rests = false;
 
   constructor(index: number, host: CallHost) {
     this.index = index;
@@ -133,7 +136,8 @@ export class Call {
     this.backend = this.pool = this.want = this.forwards = undefined;
     this.slot = -1;
     this.timeoutMs = Number.NaN;
-    this.deadlineIsAge = false;
+    this.deadlineIsAge = this.rests = false;
+    this.octetsSeen = 0;
   }
 
   private dropHead(): void {
@@ -378,6 +382,22 @@ export class Call {
     this.host.freeIfDone(this);
   }
 
+  /**
+   * Looks whether anything went through since the last look. Without it the call rests, unless it is the backend
+   * that has yet to answer: a request that is complete is being worked on.
+   */
+  look(now: number): void {
+    const { facts, lease } = this;
+    if (lease < 0 || this.backendEnd === undefined) return;
+    const octets = facts.requestBytes + facts.responseBytes;
+    const isQuiet = octets === this.octetsSeen && now - this.sentAt >= PROXY_LIMITS.restMs;
+    this.octetsSeen = octets;
+    const rests = isQuiet && (this.response.begun || !this.request.ended);
+    if (rests === this.rests) return;
+    this.rests = rests;
+    this.host.rest(lease, rests, now);
+  }
+
   // Ends
 
   /** Its time is over. */
@@ -446,6 +466,7 @@ export class Call {
     if (this.lease >= 0) {
       const { lease } = this;
       this.lease = -1;
+      this.rests = false;
       this.facts.leftAt = this.host.now();
       this.host.complete(lease, status, this.facts.leftAt - this.sentAt);
       this.host.observer?.attemptEnded(this, status, why);

@@ -129,6 +129,8 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
   observer: CallObserver | undefined;
 
   private observers: readonly CallObserver[] = [];
+  /** When open streams were looked at last, ms. */
+  private rested = Number.NEGATIVE_INFINITY;
   private readonly options: ProxyOptions;
   private readonly mesh: Mesh;
   private settings: ProxySettings;
@@ -402,6 +404,10 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     this.mesh.leases.complete(lease, this.now(), outcomeOf(status), latencyMs);
   }
 
+  rest(lease: number, rests: boolean, now: number): void {
+    this.mesh.rest(lease, rests, now);
+  }
+
   dropHead(list: HeaderList): void {
     this.heads.give(list);
   }
@@ -429,6 +435,9 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     const now = this.now();
     for (const caller of this.callers) caller.watch(now);
     this.backends.watch(now);
+    if (now - this.rested < PROXY_LIMITS.restMs) return;
+    this.rested = now;
+    this.calls.each(call => call.look(now));
   }
 
   private poolSettings(service: string): PoolProxySettings | undefined {

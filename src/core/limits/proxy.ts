@@ -18,6 +18,11 @@ export const PROXY_LIMITS = {
   lingerMs: 1_000,
   /** How often connections are looked at for these, ms. */
   watchMs: 250,
+  /**
+   * How often open streams are looked at, ms: one through which nothing went since the last look is no load, until
+   * something does. Longer than the pauses of a stream that works, and one look at 100,000 calls is a millisecond.
+   */
+  restMs: 2_000,
 
   /** Buffer that all sockets read into: as much as Node reads at once by itself. */
   readBytes: 64 * 1024,
