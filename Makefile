@@ -8,8 +8,10 @@ SHELL := /bin/sh
 NODE := node_modules/.bin/node
 # Arguments for what a target starts: make run ARGS='--seconds 20', make test ARGS='unit tidy'.
 ARGS ?=
+# How often `make soak` kills.
+KILLS ?= 4000
 
-.PHONY: help run test test-quick bench bench-decisions fuzz tools build gen docs pictures lint format clean setup
+.PHONY: help run test test-quick bench bench-decisions fuzz soak tools build gen docs pictures lint format clean setup
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +41,9 @@ bench-decisions: gen ## Compare picks with those of other balancers, on real pro
 
 fuzz: gen ## Run what is random for long, with fresh seeds (ARGS='--seconds 3600 test/http2')
 	@$(NODE) scripts/fuzz.ts $(ARGS)
+
+soak: gen ## Kill processes that write the log, thousands of times (KILLS=20000 for more)
+	@HEAPMESH_KILL_CYCLES=$(KILLS) $(NODE) --conditions=heapmesh-source --test test/state/kill.test.ts
 
 tools: setup ## Install the pinned tools of tests and benchmarks into a cache (ARGS='grpcurl' for some)
 	@$(NODE) scripts/tools.ts $(ARGS)

@@ -9,6 +9,7 @@ import { register as diagnose } from './commands/diagnose.ts';
 import { register as drain } from './commands/drain.ts';
 import { register as heap } from './commands/heap.ts';
 import { register as instances } from './commands/instances.ts';
+import { register as log } from './commands/log.ts';
 import { register as logLevel } from './commands/log-level.ts';
 import { register as pick } from './commands/pick.ts';
 import { register as serve } from './commands/serve.ts';
@@ -29,6 +30,7 @@ const COMMANDS: readonly Register[] = [
   diagnose,
   instances,
   logLevel,
+  log,
   check,
   sim,
   completion,

@@ -3,6 +3,7 @@
  * which pool, the load table how loaded they are, leases what is in flight.
  */
 import { ANY_SERVICE, type LoadSample, Outcome, type ServerView } from './core.ts';
+import type { PickWitness } from './decision.ts';
 import type { Proposal } from './entries.ts';
 import { type LeaseOwner, LeaseTable } from './lease.ts';
 import { LEASE_LIMITS, MESH_LIMITS, QUEUE_LIMITS } from './limits.ts';
@@ -89,6 +90,7 @@ export class Mesh implements LeaseOwner {
   private readonly anywhere = new Set<number>();
   private readonly warming = new Set<number>();
   private settings: ReadonlyMap<string, PoolSettings>;
+  private witness: PickWitness | undefined;
   private lastTick = Number.NaN;
   /** Pools whose waiting calls may have their turn. */
   private readonly roomy = new Set<Pool>();
@@ -114,6 +116,12 @@ export class Mesh implements LeaseOwner {
     });
     this.registry.onChange((id, before, after) => this.follow(id, before, after));
     this.keepPools();
+  }
+
+  /** Who is told of picks that it wants to know of. */
+  witnessPicks(witness: PickWitness): void {
+    this.witness = witness;
+    for (const pool of this.byService.values()) pool.witness = witness;
   }
 
   /** The monotonic clock that all `now` arguments are of, ms. */
@@ -299,6 +307,7 @@ export class Mesh implements LeaseOwner {
     const pool = new Pool(service, ended < 0 ? this.byId.length : ended, this.loads, this.leases, this.room);
     this.byId[pool.id] = pool;
     this.byService.set(service, pool);
+    pool.witness = this.witness;
     this.configure(pool);
     if (service === ANY_SERVICE) return;
     for (const slot of this.anywhere) {

@@ -4,6 +4,7 @@
  * about membership, which comes from the registry.
  */
 import { type Outcome, PickFailure, type ServerView } from './core.ts';
+import { bestOf, type PickWitness, wantInWords } from './decision.ts';
 import type { LeaseTable } from './lease.ts';
 import { POOL_LIMITS } from './limits.ts';
 import { type LeaseKind, type LoadTable, PICK_AGE_SAMPLE, type RowListener } from './load-table.ts';
@@ -50,6 +51,8 @@ export class Pool extends PoolMembers implements RowListener {
   /** Absent where the root of the heap is taken. */
   policy: Policy | undefined;
   readonly candidates = new Candidates(this);
+  /** Told of picks that it wants to know of. */
+  witness: PickWitness | undefined;
 
   /** Picks that gave a lease, and those of them that took another server than the one before. */
   picks = 0;
@@ -138,7 +141,7 @@ export class Pool extends PoolMembers implements RowListener {
    */
   pick(now: number, kind: LeaseKind, want?: PickWant): number {
     if (now > this.clock) this.clock = now;
-    if (want === undefined && this.policy === undefined) {
+    if (want === undefined && this.policy === undefined && this.witness === undefined) {
       const zone = this.only ?? this.bestZone();
       const member = zone === undefined ? -1 : zone.order.peek();
       if (member >= 0) return this.take(member, now, kind);
@@ -331,7 +334,32 @@ export class Pool extends PoolMembers implements RowListener {
   }
 
   private pickOther(now: number, kind: LeaseKind, want: PickWant | undefined): number {
+    if (this.witness?.wants()) return this.pickWitnessed(this.witness, now, kind, want);
+    return this.pickBy(now, kind, want);
+  }
+
+  private pickWitnessed(
+    witness: PickWitness,
+    now: number,
+    kind: LeaseKind,
+    want: PickWant | undefined,
+  ): number {
+    const best = bestOf(this, now, witness.idOf);
+    const lease = this.pickBy(now, kind, want);
+    const { service, policyName: policy, eligible } = this;
+    const members = [...this.members()].length;
+    const slot = lease < 0 ? -1 : this.leases.slotOf(lease);
+    witness.witness({ service, lease, policy, want: wantInWords(want), members, eligible, best }, slot);
+    return lease;
+  }
+
+  private pickBy(now: number, kind: LeaseKind, want: PickWant | undefined): number {
     let chosen: number;
+    if (want === undefined && this.policy === undefined) {
+      const zone = this.only ?? this.bestZone();
+      const member = zone === undefined ? -1 : zone.order.peek();
+      if (member >= 0) return this.take(member, now, kind);
+    }
     if (want !== undefined) chosen = choose(this, want, now);
     else if (this.policy !== undefined) chosen = choose(this, NO_WISH, now);
     else chosen = chooseCapped(this);

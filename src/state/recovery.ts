@@ -22,6 +22,8 @@ import { BadSnapshot, readSnapshot, removeIfThere, type SnapshotFile } from './s
 export class DamageError extends Error {
   override readonly name = 'DamageError';
   readonly file: string;
+  /** Of the file in its directory. */
+  readonly fileName: string;
   readonly offset: number;
 
   constructor(files: Files, name: string, offset: number, why: string) {
@@ -32,6 +34,7 @@ export class DamageError extends Error {
         '`--ignore-state` starts with nothing',
     );
     this.file = file;
+    this.fileName = name;
     this.offset = offset;
   }
 }
@@ -147,7 +150,7 @@ function wrongAfter(before: Scan | undefined, head: FileHead, snapshotPosition: 
 }
 
 /** The torn end is kept beside, durable before it is cut off. */
-async function cutEnd(files: Files, name: string, scan: Scan): Promise<void> {
+export async function cutEnd(files: Files, name: string, scan: Scan): Promise<void> {
   const broken = `${name}.${scan.end}${BROKEN}`;
   if (scan.head === undefined) {
     await files.rename(name, broken);

@@ -4,6 +4,8 @@ import type { Clock } from '../../control/control.ts';
 import type { Proposal } from '../../core/entries.ts';
 import { adoptNote } from '../../core/load-note.ts';
 import type { Mesh } from '../../core/mesh.ts';
+import { encodeDecision } from '../../state/decision-codec.ts';
+import type { FileLog } from '../../state/file-log.ts';
 import { LogLink } from '../../state/follow.ts';
 import type { KafkaLog } from '../../state/kafka/kafka-log.ts';
 import type { Log, Recovered } from '../../state/log.ts';
@@ -62,6 +64,7 @@ export async function openState(config: Config, around: Surroundings): Promise<S
       );
       link.follow(registry);
       file?.log.snapshotFrom(() => registry.snapshot());
+      if (file !== undefined) noteDecisions(file.log, mesh, config.state.decisions.sampleRatio, clock);
       // The youngest word on a server's load last: it is the one that counts.
       for (const note of recovered.loads.toSorted((a, b) => a.time - b.time)) {
         adoptNote(mesh, note, clock.now(), clock.wall());
@@ -124,3 +127,16 @@ const NOTHING: Recovered = {
   loads: [],
   epoch: 0,
 };
+
+/** Notes a share of all picks, with all that they were made from. */
+function noteDecisions(log: FileLog, mesh: Mesh, sampleRatio: number, clock: Clock): void {
+  if (sampleRatio === 0) return;
+  mesh.witnessPicks({
+    idOf: slot => mesh.idOf(slot),
+    wants: () => Math.random() < sampleRatio,
+    witness: (decision, slot) => {
+      const serverId = slot < 0 ? '' : mesh.idOf(slot);
+      log.aside(encodeDecision({ ...decision, time: clock.wall(), serverId }));
+    },
+  });
+}

@@ -35,3 +35,8 @@ export const STATE_LIMITS = {
   /** Sign of life for other machines, ms: they wait two and a half of it before they take a directory over. */
   lockBeatMs: 2_000,
 } as const;
+
+export const DECISION_LIMITS = {
+  /** Servers of a noted pick: the picked one and four runners-up; each is about 100 octets. */
+  candidates: 5,
+} as const;
