@@ -204,7 +204,7 @@ export class Sampler {
       p50: quantile(tally.latencies, 0.5),
       p99: quantile(tally.latencies, 0.99),
       inFlight,
-      queue,
+      queue: queue + pool.queue.size,
       ...members,
       size: pool.size,
       eligible: pool.eligible,

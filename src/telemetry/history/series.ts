@@ -42,7 +42,7 @@ export const POOL_SERIES = {
   p50: mean('ms', 'median time of a call as its caller sees it'),
   p99: max('ms', '99th percentile of it'),
   inFlight: mean('calls', 'calls of this instance in flight'),
-  queue: max('calls', 'calls that wait for a stream'),
+  queue: max('calls', 'calls that wait for a stream, or because every backend is full'),
   utilization: mean('ratio', 'mean of the eligible backends that report it'),
   utilizationMax: max('ratio', 'the highest of them'),
   size: mean('count', 'backends in it'),

@@ -26,12 +26,16 @@ function look(pool: PoolEvidence, seconds: number): readonly Found[] {
       maxConcurrency > 0 && Math.round(own.mean('inFlight')) >= maxConcurrency,
   );
   const refused = figures.mean('refused');
-  const isFull = limited.length === all.length && refused > 0;
-  if (!isBusy && !isFull) return [];
   const waiting = figures.mean('queue');
+  const isFull = limited.length === all.length && (refused > 0 || waiting >= 1);
+  if (!isBusy && !isFull) return [];
   const says = [
     ...(isBusy ? [`its ${all.length} backends use ${percent(used)} of what they may use`] : []),
-    ...(isFull ? [`each has as many calls in flight as it takes, and ${rate(refused)} are refused`] : []),
+    ...(isFull
+      ? [
+          `each has as many calls in flight as it takes${refused > 0 ? `, and ${rate(refused)} are refused` : ''}`,
+        ]
+      : []),
     ...(waiting >= 1 ? [`${calls(waiting)} wait`] : []),
   ];
   // Calls that are under way times what each would be at, over what each should be at.
