@@ -18,6 +18,7 @@ import {
   startProxy,
   type TransparentProxy,
 } from '../proxy/proxy.ts';
+import type { ScalingStatus } from '../scaling/scaling.ts';
 import { tellHealth } from '../telemetry/metrics/sources/health.ts';
 import type { Logger, RootLogger, Tracing } from '../telemetry/telemetry.ts';
 import type { Running } from './running.ts';
@@ -28,6 +29,7 @@ import { startHealth } from './wiring/health.ts';
 import { instancesPart } from './wiring/instances.ts';
 import { wireLogs } from './wiring/logs.ts';
 import { type Metrics, startMetrics } from './wiring/metrics.ts';
+import { type ScalingPart, startScaling } from './wiring/scaling.ts';
 import { openState } from './wiring/state.ts';
 import { wireTracing } from './wiring/tracing.ts';
 
@@ -35,6 +37,8 @@ import { wireTracing } from './wiring/tracing.ts';
 export interface Balancer extends Running {
   readonly mesh: Mesh;
   readonly proxy: TransparentProxy;
+  /** What the rule of scaling sees; undefined where it is off. */
+  scaling(): ScalingStatus | undefined;
   /** Undefined where nothing is traced. */
   readonly tracing: Tracing | undefined;
   readonly metrics: Metrics;
@@ -86,7 +90,9 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   let control: Control | undefined;
   let proxy: TransparentProxy | undefined;
   let metrics: Metrics | undefined;
+  let scaling: ScalingPart | undefined;
   const shut = async (graceMs: number): Promise<void> => {
+    await scaling?.close();
     await proxy?.close();
     await control?.close(graceMs);
     await metrics?.close();
@@ -107,6 +113,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       directory: instances.directory,
       tracer: traces.tracer,
       cannotKeep: state.cannotKeep,
+      scaling: () => scaling?.status(),
     });
     const running = control;
     const listen = addressOf(config.proxy.listen);
@@ -157,6 +164,15 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
         ...sources.detail(),
       },
     });
+    scaling = startScaling(config, {
+      mesh,
+      clock,
+      logger,
+      control: config.instance.advertise.control ?? control.address,
+      env: options.env ?? process.env,
+      suspectsItself: () => health.detector.suspectsItself,
+    });
+    const scaler = scaling;
     const { history } = metrics;
     const traceIdOf = (call: Call): string => traces.tracing?.traceOf(call) ?? '';
     const board = wireConsole(config, {
@@ -180,6 +196,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       proxy: proxying,
       detector: health.detector,
       health: health.health,
+      scaling: () => scaler.status(),
       tracing: traces.tracing,
       metrics,
       control,
@@ -189,6 +206,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
         running.reconfigure(next);
         proxying.configure(proxySettings(next));
         health.apply(next);
+        scaler.apply(next);
         inForce = next;
         sources.apply(next);
         instances.apply(next);

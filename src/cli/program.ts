@@ -12,6 +12,7 @@ import { register as instances } from './commands/instances.ts';
 import { register as log } from './commands/log.ts';
 import { register as logLevel } from './commands/log-level.ts';
 import { register as pick } from './commands/pick.ts';
+import { register as scaling } from './commands/scaling.ts';
 import { register as serve } from './commands/serve.ts';
 import { register as servers } from './commands/servers.ts';
 import { register as sim } from './commands/sim.ts';
@@ -28,6 +29,7 @@ const COMMANDS: readonly Register[] = [
   servers,
   drain,
   diagnose,
+  scaling,
   instances,
   logLevel,
   log,

@@ -67,7 +67,12 @@ export interface Config {
     readonly threshold: number;
     readonly forMs: number;
     readonly cooldownMs: number;
-    readonly provider: 'standby';
+    readonly provider: 'standby' | 'command' | 'none';
+    readonly max: number;
+    readonly scaleIn: { readonly below: number; readonly forMs: number };
+    readonly command: readonly string[];
+    readonly commandTimeoutMs: number;
+    readonly commandAttempts: number;
   };
   readonly state: StateConfig;
   readonly telemetry: {
@@ -256,6 +261,11 @@ function resolve(parsed: Parsed, options: LoadOptions): Config {
       forMs: scaling.for,
       cooldownMs: scaling.cooldown,
       provider: scaling.provider,
+      max: scaling.max,
+      scaleIn: { below: scaling.scaleIn.below, forMs: scaling.scaleIn.for },
+      command: scaling.command,
+      commandTimeoutMs: scaling.commandTimeout,
+      commandAttempts: scaling.commandAttempts,
     },
     state: stateOf(parsed.state),
     telemetry: telemetryOf(parsed.telemetry),

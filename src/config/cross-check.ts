@@ -34,6 +34,7 @@ export function crossCheck(raw: unknown, insecure: boolean): Check {
     ...sameListeners(raw),
     ...unicastAdvertised(raw),
     ...kafkaKeys(raw),
+    ...scalingCommand(raw),
   ];
   return {
     errors,
@@ -162,4 +163,11 @@ function kafkaKeys(raw: Raw): Finding[] {
     }
   }
   return found;
+}
+
+function scalingCommand({ scaling }: Raw): Finding[] {
+  if (!isRaw(scaling) || scaling.provider !== 'command' || itemsOf(scaling.command).length > 0) return [];
+  const message =
+    "is 'command', but scaling.command names no program; expected one, such as [/usr/local/bin/start]";
+  return [{ path: ['scaling', 'provider'], message }];
 }

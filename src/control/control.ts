@@ -4,6 +4,7 @@
  */
 import type { Mesh } from '../core/mesh.ts';
 import type { CallTracer } from '../grpc/call-tracer.ts';
+import type { ScalingStatus } from '../scaling/scaling.ts';
 import { formatHostPort, parseListen } from './address.ts';
 import { Admin, adminService } from './admin.ts';
 import { type Authorize, allowAll, allowBackends } from './authorize.ts';
@@ -23,6 +24,7 @@ import { PickAnswers } from './pick-answer.ts';
 import { REFLECTION_SERVICES, reflectionServices } from './reflection.ts';
 import { Reporters } from './reporters.ts';
 import type { Service } from './rpc.ts';
+import { getScaling } from './scaling.ts';
 import { TracedPicks } from './traced-picks.ts';
 import { Watches } from './watches.ts';
 
@@ -68,6 +70,8 @@ export interface ControlOptions {
   readonly instances?: (own: string) => readonly string[];
   /** What is known of all instances; by default of this one alone. */
   readonly directory?: () => InstanceDirectory;
+  /** What the rule of scaling sees; undefined where none runs. */
+  readonly scaling?: () => ScalingStatus | undefined;
   /** Picks are traced by it; by default they are not. */
   readonly tracer?: CallTracer | undefined;
   /** Why a change cannot be kept right now; empty where it can. By default it always can. */
@@ -153,7 +157,12 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     { name: loadReport, methods: [reporters.method()] },
     {
       name: admin,
-      methods: [...adminService(operations, authorize), events.method(), listInstances(shared, directory)],
+      methods: [
+        ...adminService(operations, authorize),
+        events.method(),
+        listInstances(shared, directory),
+        getScaling(shared, () => options.scaling?.()),
+      ],
     },
     health.service(),
     ...reflectionServices([...SERVICES, 'grpc.health.v1.Health', ...REFLECTION_SERVICES]),

@@ -60,6 +60,11 @@ export type Body =
   | { readonly kind: 'weight'; readonly id: string; readonly weight: number }
   /** A healthy standby joins. `failure` names what it answers: a second answer to it is refused. */
   | { readonly kind: 'activate'; readonly id: string; readonly failure?: string }
+  /**
+   * A failure is answered by a server that is yet to come under this id: whose entry is applied brings it. Refused
+   * where it was answered before.
+   */
+  | { readonly kind: 'answer'; readonly failure: string; readonly id: string }
   /** What the origin has seen; filed under the origin. */
   | { readonly kind: 'observe'; readonly id: string; readonly observation: Observation }
   /** The origin serves, and where others reach it. Repeated, it says so anew. */

@@ -53,6 +53,8 @@ function applyBody(store: Store, proposal: Proposal, body: Body): Verdict {
       return verdictOf(weight(store, proposal, body.id, body.weight));
     case 'activate':
       return verdictOf(activate(store, proposal, body.id, body.failure));
+    case 'answer':
+      return verdictOf(answer(store, body.failure, body.id));
     case 'observe':
       return verdictOf(observe(store, proposal, body.id, body.observation));
     case 'join':
@@ -267,6 +269,13 @@ function activate(store: Store, proposal: Proposal, id: string, failure: string 
     store.setAnswer(failure, id);
   }
   commit(store, before, { ...before, inService: true }, proposal);
+  return '';
+}
+
+function answer(store: Store, failure: string, id: string): string {
+  const before = store.answer(failure);
+  if (before !== undefined) return answeredBy(failure, before);
+  store.setAnswer(failure, id);
   return '';
 }
 

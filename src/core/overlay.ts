@@ -104,6 +104,11 @@ export class Overlay implements Store {
     return [...ids].sort();
   }
 
+  /** As `answer`, for readers: it marks nothing as read by a proposal. */
+  answerOf(failure: string): string | undefined {
+    return this.#answers.get(failure) ?? this.#base.answer(failure);
+  }
+
   answer(failure: string): string | undefined {
     this.#touched.add(keyOf.answer(failure));
     return this.#answers.get(failure) ?? this.#base.answer(failure);

@@ -255,6 +255,16 @@ export class Registry {
     return this.#view(this.#seen.peek(id));
   }
 
+  /** The server that answers a failure, or is to; undefined: nobody has answered it. */
+  answer(failure: string): string | undefined {
+    return this.#seen.answerOf(failure);
+  }
+
+  /** Failures and the servers that answered them, the oldest first, as far as the log has them. */
+  answers(): Iterable<readonly [failure: string, id: string]> {
+    return this.#confirmed.answers();
+  }
+
   /** All servers that are not gone, in no particular order; a copy. */
   list(): Iterable<ServerView> {
     const views: ServerView[] = [];

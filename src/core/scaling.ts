@@ -60,6 +60,10 @@ export class ScalingRule {
   private readonly over = new Map<string, { readonly since: number; answered: boolean }>();
   /** Servers that fail, and whether they have their replacement. */
   private readonly failed = new Map<string, { answered: boolean; retryAt: number }>();
+  /** Servers in service at the last look; undefined before the first. */
+  private known: ReadonlySet<string> | undefined;
+  /** Servers that were added for a decision of this rule. */
+  private readonly mine = new Set<string>();
   private meanOverSince = Number.NaN;
   private lowSince = Number.NaN;
   private changedAt = Number.NEGATIVE_INFINITY;
@@ -103,18 +107,17 @@ export class ScalingRule {
     return leaver === undefined ? [] : [leaver];
   }
 
-  /** What was decided was done, here or by another instance. */
-  answered(decision: ScalingDecision, now: number): void {
+  /** What was decided was done, here or by another instance. @param server that was added; empty where it is not known */
+  answered(decision: ScalingDecision, now: number, server = ''): void {
+    if (server !== '') this.mine.add(server);
     if (decision.kind === 'add' && decision.because === 'failure') {
       const failure = this.failed.get(decision.server);
       if (failure !== undefined) failure.answered = true;
       this.lowSince = Number.NaN;
       return;
     }
-    this.changedAt = now;
-    this.meanOverSince = this.lowSince = Number.NaN;
-    // One server was added for all that are over now.
-    if (decision.kind === 'add') for (const each of this.over.values()) each.answered = true;
+    if (decision.kind === 'add') this.relieve(now);
+    else this.changed(now);
   }
 
   /** What was decided could not be done: it is tried again later. */
@@ -124,6 +127,29 @@ export class ScalingRule {
       decision.kind === 'add' && decision.because === 'failure' && this.failed.get(decision.server);
     if (failure) failure.retryAt = retryAt;
     else this.retryAt = retryAt;
+  }
+
+  /** One more server is there for all that are over now. */
+  private relieve(now: number): void {
+    this.changed(now);
+    for (const each of this.over.values()) each.answered = true;
+  }
+
+  private changed(now: number): void {
+    this.changedAt = now;
+    this.meanOverSince = this.lowSince = Number.NaN;
+  }
+
+  /** One that another instance or an operator has added relieves as well as one of this rule's. */
+  private meet(here: ReadonlySet<string>, now: number): void {
+    const { known } = this;
+    this.known = here;
+    for (const id of this.mine) if (known?.has(id) && !here.has(id)) this.mine.delete(id);
+    if (known === undefined) return;
+    for (const id of here) {
+      if (known.has(id)) continue;
+      if (!this.mine.has(id)) this.relieve(now);
+    }
   }
 
   private watch(servers: readonly Sighting[], now: number): void {
@@ -145,6 +171,7 @@ export class ScalingRule {
       else if (utilization > threshold && !this.over.has(id))
         this.over.set(id, { since: now, answered: false });
     }
+    this.meet(here, now);
     for (const id of this.over.keys()) if (!here.has(id)) this.over.delete(id);
     for (const id of this.failed.keys()) if (!here.has(id)) this.failed.delete(id);
     this.mean = this.reporting > 0 ? sum / this.reporting : Number.NaN;

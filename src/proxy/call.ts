@@ -99,6 +99,11 @@ export class Call {
     return this.host.observer !== undefined;
   }
 
+  /** It is open and no call that is just about to be answered: either side has more to say. */
+  get isStream(): boolean {
+    return this.backendEnd !== undefined && !this.over && (this.response.begun || !this.request.ended);
+  }
+
   /** An end holds it. */
   get isHeld(): boolean {
     return this.caller !== undefined || this.backendEnd !== undefined;

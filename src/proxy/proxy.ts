@@ -22,6 +22,7 @@ import { busiest, type ProxyConnections } from './connections.ts';
 import { type BackendGauges, ProxyCounters } from './counters.ts';
 import { Deadlines } from './deadlines.ts';
 import { Downstream, type DownstreamHost } from './downstream.ts';
+import { Drains } from './drains.ts';
 import type { End } from './ends.ts';
 import { classifyField, Field } from './fields.ts';
 import { Flusher } from './flusher.ts';
@@ -144,6 +145,7 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
   private readonly health: HealthService;
   private readonly routes = new Routes();
   private readonly ownZone: PickWant | undefined;
+  private readonly drains: Drains;
   private readonly unfollow: () => void;
   private readonly watcher: NodeJS.Timeout;
   private closing: Promise<void> | undefined;
@@ -172,6 +174,11 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     this.retries = new Retries(service => this.poolSettings(service)?.retry);
     this.noLease = new NoLease(options.random);
     this.health = new HealthService(mesh, this.context, () => this.closing !== undefined);
+    this.drains = new Drains({
+      registry: mesh.registry,
+      now: this.now,
+      overdue: (id, timeoutMs) => this.moveStreams(id, timeoutMs),
+    });
     this.unfollow = mesh.registry.onChange(() => this.health.changed());
     this.server = createServer({ noDelay: true }, socket => this.connected(socket));
     this.server.maxConnections = PROXY_LIMITS.connections;
@@ -277,6 +284,15 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     await this.untilEmpty(PROXY_LIMITS.lingerMs);
     this.stop();
     await stopped;
+  }
+
+  /** The time of a server's drain is over: streams there end, so that they are opened elsewhere; calls finish. */
+  private moveStreams(id: string, timeoutMs: number): void {
+    this.calls.each(call => {
+      if (call.backend?.id !== id || !call.isStream) return;
+      const what = `backend ${call.backend.name} is draining, and its ${timeoutMs / 1_000} s are over`;
+      call.end(Status.UNAVAILABLE, `${what}: open the stream again`);
+    });
   }
 
   /** Resolves when no caller is connected, and after that time. */
@@ -447,6 +463,7 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
   private stop(): void {
     clearInterval(this.watcher);
     this.unfollow();
+    this.drains.stop();
     for (const caller of this.callers) caller.destroy();
     this.backends.destroy();
     this.deadlines.stop();

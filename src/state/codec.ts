@@ -27,6 +27,7 @@
  *    13 leave      = nothing
  *    14 retire     = instance:string epoch:varint
  *    15 policy     = service:string policy:string           may be skipped
+ *    16 answer     = failure:string id:string               may be skipped
  *
  * Kinds are never given another meaning. A content may grow at its end by what an older version can do
  * without; what it cannot do without is a new kind. An unknown kind is kept as it is, with its bit.
@@ -79,6 +80,7 @@ const BODIES = [
   'leave',
   'retire',
   'policy',
+  'answer',
 ] as const satisfies readonly Body['kind'][];
 const PRECONDITIONS = [
   'version',
@@ -214,7 +216,7 @@ function writeBody(out: Writer, body: Body): void {
   content.reset();
   writeContent(content, body);
   out.byte(BODIES.indexOf(body.kind) + 1);
-  out.byte(body.kind === 'policy' ? BODY_MAY_SKIP : 0);
+  out.byte(body.kind === 'policy' || body.kind === 'answer' ? BODY_MAY_SKIP : 0);
   out.block(content.view());
 }
 
@@ -266,6 +268,10 @@ function writeContent(out: Writer, body: Exclude<Body, { kind: 'unknown' }>): vo
     case 'policy':
       out.string(body.service);
       out.string(body.policy);
+      break;
+    case 'answer':
+      out.string(body.failure);
+      out.string(body.id);
       break;
     default:
       out.string(body.id);
@@ -329,6 +335,8 @@ function readContent(from: Reader, kind: (typeof BODIES)[number]): Body {
       return { kind, instance: from.string(), epoch: from.varint() };
     case 'policy':
       return { kind, service: from.string(), policy: from.string() };
+    case 'answer':
+      return { kind, failure: from.string(), id: from.string() };
     default:
       return { kind, id: from.string() };
   }

@@ -53,14 +53,15 @@ class Life {
       this.rule.refused(decision, this.now);
       return;
     }
-    this.rule.answered(decision, this.now);
     if (decision.kind === 'drain') {
+      this.rule.answered(decision, this.now);
       this.log.push(`${this.now}: drain ${decision.server}`);
       this.added.splice(this.added.indexOf(decision.server), 1);
       delete this.load[decision.server];
       return;
     }
     const id = `s${this.added.length + 1}`;
+    this.rule.answered(decision, this.now, id);
     this.log.push(`${this.now}: ${decision.because} of ${decision.server}`);
     this.added.push(id);
     const sum = Object.values(this.load).reduce((total, each) => total + each, 0);
@@ -151,4 +152,12 @@ test('scale-in: the last that was added, after the stable window, one at a time,
   const blind = new Life({ a: Number.NaN, s1: Number.NaN });
   blind.added.push('s1');
   assert.deepEqual(blind.run(200_000), []);
+});
+
+test('a server that others have added relieves as well, and begins the cool-down', () => {
+  const life = new Life({ a: 0.95, b: 0.95 });
+  life.run(9_000);
+  life.load.x = 0.95;
+  assert.deepEqual(life.run(29_000), [], 'not yet: one has just come');
+  assert.deepEqual(life.run(5_000), ['39500: load of a']);
 });

@@ -52,6 +52,7 @@ export const body: fc.Arbitrary<Body> = fc.oneof(
   record({ kind: kinds('retire'), instance: text, epoch: fc.maxSafeNat() }),
   record({ kind: kinds('policy'), service: text, policy: text }),
   record({ kind: kinds('activate'), id, failure }),
+  record({ kind: kinds('answer'), id, failure }),
   record({
     kind: kinds('observe'),
     id,

@@ -19,6 +19,10 @@ export const register: Register = (program, io) => {
         .choices(['lookaside', 'proxy'])
         .default('lookaside'),
     )
+    .option(
+      '--overload',
+      'callers ask for more than the servers should have: they pass 80 %, the standby joins by itself as the root, and goes again when the rush is over',
+    )
     .addOption(durationOption('--join <duration>', 'activate the standby after this long'))
     .addOption(
       new Option(
@@ -43,6 +47,7 @@ Examples:
   heapmesh demo
   heapmesh demo --seconds 20 --rate 280
   heapmesh demo --plain --join 5s
+  heapmesh demo --overload
   heapmesh top                 in another terminal, while the demo runs`,
     )
     .action(async (flags: DemoFlags) => {

@@ -7,9 +7,11 @@ import type { Io } from '../cli.ts';
 import { type Balancer, compose } from '../compose.ts';
 import { explainListenError } from '../listen-error.ts';
 import { type OutputFormat, printJson } from '../options.ts';
+import { formatPercent } from '../render/format.ts';
 import { clean, paintFor } from '../render/style.ts';
 import { openScreen } from '../screen.ts';
 import type { Route } from './messages.ts';
+import { OVERLOAD_RULE, runOverload } from './overload.ts';
 import { DemoBackend, DemoCallers } from './processes.ts';
 import { type Figures, Tally } from './tally.ts';
 import { latency, renderDemo, renderSummary } from './view.ts';
@@ -44,6 +46,7 @@ export interface DemoFlags {
   readonly control?: string;
   readonly admin?: string;
   readonly join?: number;
+  readonly overload?: boolean;
   readonly via: 'lookaside' | 'proxy';
   readonly output: OutputFormat;
 }
@@ -111,7 +114,8 @@ class Demo {
   async run(): Promise<void> {
     const live = this.flags.plain !== true && this.flags.output !== 'json' && this.io.stdout.isTTY === true;
     const left = live ? this.showLive() : this.showPlain();
-    const join = this.flags.join;
+    const { join, overload = false } = this.flags;
+    const endWave = overload ? this.overload() : () => {};
     const timer =
       join === undefined ? undefined : setTimeout(() => this.activate('asked for by --join'), join);
     try {
@@ -119,14 +123,25 @@ class Demo {
       const { seconds } = this.flags;
       const how = await (seconds === undefined
         ? leaving
-        : Promise.race([this.compare(seconds, left.close), leaving]));
+        : Promise.race([overload ? sleep(seconds * 1_000) : this.compare(seconds, left.close), leaving]));
       left.close();
       // The view is gone from the screen with its figures.
-      if (how === 'left' && this.flags.output !== 'json') this.io.stdout.write(`${this.totals()}\n`);
+      if ((how === 'left' || overload) && this.flags.output !== 'json')
+        this.io.stdout.write(`${this.totals()}\n`);
     } finally {
+      endWave();
       clearTimeout(timer);
       left.close();
     }
+  }
+
+  private overload(): () => void {
+    const { mesh } = this.balancer as Balancer;
+    const setRate = (rate: number): void => {
+      this.rate = rate;
+      this.callers.rate(rate);
+    };
+    return runOverload({ mesh, rate: this.flags.rate, setRate, note: text => this.note(text) });
   }
 
   async stop(): Promise<void> {
@@ -145,7 +160,8 @@ class Demo {
   private async startBalancer(): Promise<Balancer> {
     const begin = (control: string, admin: string): Promise<Balancer> => {
       const flags = { control, admin, proxy: '127.0.0.1:0' };
-      const { config } = loadConfig(POOLS, { file: 'demo', hostname: `demo-${hostname()}`, flags });
+      const text = this.flags.overload === true ? `${POOLS}\n${OVERLOAD_RULE}` : POOLS;
+      const { config } = loadConfig(text, { file: 'demo', hostname: `demo-${hostname()}`, flags });
       const logger = createLogger({
         level: 'error',
         instance: 'demo',
@@ -263,7 +279,13 @@ class Demo {
       return `${server.id} ${server.state.toLowerCase()} ${(calls / Math.max(1, recentS)).toFixed(0)}/s`;
     });
     const seconds = ((performance.now() - this.begun) / 1000).toFixed(0).padStart(3);
-    return `${seconds} s  ${shares.join('  ')}  p50 ${latency(recent.p50)}  p99 ${latency(recent.p99)}  failed ${recent.failed}`;
+    const mean = this.flags.overload === true ? `  utilization ${this.meanUtilization()}` : '';
+    return `${seconds} s  ${shares.join('  ')}${mean}  p50 ${latency(recent.p50)}  p99 ${latency(recent.p99)}  failed ${recent.failed}`;
+  }
+
+  private meanUtilization(): string {
+    const pool = this.balancer?.scaling()?.pools.find(({ service }) => service === SERVICE);
+    return formatPercent(pool === undefined || Number.isNaN(pool.utilization) ? null : pool.utilization);
   }
 
   private view(): Parameters<typeof renderDemo>[0] {

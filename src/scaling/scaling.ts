@@ -1,0 +1,299 @@
+/**
+ * Runs the rule of scaling (`core/scaling.ts`) over all pools, and has its decisions done: additions by a
+ * provider, removals by a drain. Several instances that share a log decide alike and act once: what an
+ * addition answers has a name in the log, and the first answer counts.
+ */
+import type { ServerView } from '../core/core.ts';
+import { SCALING_LIMITS } from '../core/limits.ts';
+import type { Mesh } from '../core/mesh.ts';
+import type { Pool } from '../core/pool.ts';
+import { type ScalingDecision, ScalingRule, type ScalingRules, type Sighting } from '../core/scaling.ts';
+import type { Provided, Provider } from './provider.ts';
+
+export { CommandProvider, type CommandSettings } from './command.ts';
+export type { Provider } from './provider.ts';
+export { StandbyProvider } from './standby.ts';
+
+export interface ScalingOptions {
+  readonly mesh: Mesh;
+  readonly rules: ScalingRules;
+  readonly provider: Provider;
+  /** Wall clock, ms since 1970. */
+  readonly wall: () => number;
+  /** True while this instance takes its own blindness for the failure of others: it changes nothing. */
+  readonly suspectsItself: () => boolean;
+  /** Hears of each decision, and again when it is known what came of it. */
+  readonly onDecision: (decision: Decided) => void;
+}
+
+/** A decision and what came of it, for people. */
+export interface Decided {
+  /** Wall clock, ms since 1970. */
+  readonly time: number;
+  readonly service: string;
+  readonly kind: 'add' | 'drain';
+  /** Empty for a drain. */
+  readonly because: 'failure' | 'load' | '';
+  readonly cause: string;
+  /** That was added or drains; empty where it is not known (yet). */
+  server: string;
+  /** In words: `activated the standby x`; empty while it is under way. */
+  result: string;
+  done: boolean;
+}
+
+export interface PoolStatus {
+  readonly service: string;
+  /** Mean of the servers that report; NaN: none does. */
+  readonly utilization: number;
+  readonly reporting: number;
+  readonly inService: number;
+  readonly standby: number;
+  /** Servers that scaling added and that are in service, the last one at the end. */
+  readonly added: readonly string[];
+}
+
+export interface ScalingStatus {
+  readonly provider: string;
+  readonly rules: ScalingRules;
+  readonly pools: readonly PoolStatus[];
+  /** Oldest first. */
+  readonly decisions: readonly Decided[];
+}
+
+export class Scaling {
+  private readonly options: ScalingOptions;
+  private rules: ScalingRules;
+  private provider: Provider;
+  private readonly byService = new Map<string, ScalingRule>();
+  /** Servers on their way: what they answer, and for whom. */
+  private readonly coming = new Map<string, string>();
+  /** Servers that drain by a decision of this instance: why. */
+  private readonly leaving = new Map<string, string>();
+  /** Answers by servers that are not there: when each was first seen, ms. */
+  private readonly awaited = new Map<string, number>();
+  private readonly decisions: Decided[] = [];
+  private readonly looker: NodeJS.Timeout;
+  private readonly unfollow: () => void;
+  private soon = false;
+
+  constructor(options: ScalingOptions) {
+    this.options = options;
+    this.rules = options.rules;
+    this.provider = options.provider;
+    const { registry } = options.mesh;
+    this.unfollow = registry.onChange((id, before, after) => this.changed(id, before, after));
+    this.looker = setInterval(() => this.look(), SCALING_LIMITS.lookMs);
+  }
+
+  configure(rules: ScalingRules): void {
+    this.rules = rules;
+    for (const rule of this.byService.values()) rule.rules = rules;
+  }
+
+  /** Looks at all pools. */
+  look(): void {
+    const now = this.options.mesh.now();
+    const added = this.addedServers();
+    for (const service of this.byService.keys()) {
+      if (this.options.mesh.pool(service)?.service !== service) this.byService.delete(service);
+    }
+    for (const pool of this.options.mesh.pools()) {
+      const rule = this.ruleOf(pool.service);
+      const mine = added.filter(id => pool.has(this.options.mesh.slotOf(id)));
+      const coming = [...this.coming.values()].filter(service => service === pool.service).length;
+      for (const decision of rule.look(this.sightings(pool, now), mine, coming, now)) {
+        if (this.options.suspectsItself()) rule.refused(decision, now);
+        else if (decision.kind === 'add') this.add(pool, rule, decision, now);
+        else this.drain(pool, rule, decision, now);
+      }
+    }
+  }
+
+  status(): ScalingStatus {
+    const now = this.options.mesh.now();
+    const added = this.addedServers();
+    const pools = [...this.options.mesh.pools()].map(pool => {
+      const sightings = this.sightings(pool, now);
+      const told = sightings.filter(({ failed, utilization }) => !failed && !Number.isNaN(utilization));
+      const sum = told.reduce((total, { utilization }) => total + utilization, 0);
+      return {
+        service: pool.service,
+        utilization: told.length > 0 ? sum / told.length : Number.NaN,
+        reporting: told.length,
+        inService: sightings.length,
+        standby: pool.counts().standby,
+        added: added.filter(id => pool.has(this.options.mesh.slotOf(id))),
+      };
+    });
+    return { provider: this.provider.name, rules: this.rules, pools, decisions: this.decisions };
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.looker);
+    this.unfollow();
+    await this.provider.close();
+  }
+
+  private ruleOf(service: string): ScalingRule {
+    let rule = this.byService.get(service);
+    if (rule === undefined) {
+      rule = new ScalingRule(this.rules);
+      this.byService.set(service, rule);
+    }
+    return rule;
+  }
+
+  /** A server that fails is looked at now, not at the next look. */
+  private changed(id: string, before: ServerView | undefined, after: ServerView | undefined): void {
+    const cause = this.leaving.get(id);
+    if (cause !== undefined && after?.state !== 'DRAINING') {
+      this.leaving.delete(id);
+      const isAway = after === undefined || after.state === 'STANDBY';
+      if (isAway && before?.drain?.by === 'scaling') this.provider.drained(id, cause);
+    }
+    if (after?.state !== 'EJECTED' || before?.state === 'EJECTED' || this.soon) return;
+    this.soon = true;
+    queueMicrotask(() => {
+      this.soon = false;
+      this.look();
+    });
+  }
+
+  private sightings(pool: Pool, now: number): Sighting[] {
+    const { mesh } = this.options;
+    const sightings: Sighting[] = [];
+    for (const slot of pool.members()) {
+      const id = mesh.idOf(slot);
+      const state = mesh.registry.get(id)?.state;
+      if (state === undefined || state === 'STANDBY' || state === 'DRAINING') continue;
+      sightings.push({ id, failed: state === 'EJECTED', utilization: this.utilization(pool, slot, now) });
+    }
+    return sightings;
+  }
+
+  /** As reported; of one that does not report, the share of its `max_concurrency` that is in use. */
+  private utilization(pool: Pool, slot: number, now: number): number {
+    const { loads } = this.options.mesh;
+    const told = loads.utilization[slot] as number;
+    const intervalMs = Math.max(1_000, loads.intervalMs[slot] as number);
+    const ageMs = now - (loads.reportTime[slot] as number);
+    if (told > 0 && ageMs <= SCALING_LIMITS.freshIntervals * intervalMs) return told;
+    const limit = loads.maxConcurrency[slot] as number;
+    return limit > 0 ? pool.inFlight(pool.memberAt(slot)) / limit : Number.NaN;
+  }
+
+  /** Servers that answered something and are in service, the last one at the end. */
+  private addedServers(): string[] {
+    const { registry } = this.options.mesh;
+    const added = new Set<string>();
+    for (const [, id] of registry.answers()) {
+      if (!this.isInService(id)) continue;
+      added.delete(id);
+      added.add(id);
+    }
+    return [...added];
+  }
+
+  private isInService(id: string): boolean {
+    const state = this.options.mesh.registry.get(id)?.state;
+    return state === 'WARMING' || state === 'ACTIVE' || state === 'EJECTED';
+  }
+
+  /** What an addition answers by, and is answered already where its server is in service or may still come. */
+  private nameOf(about: string, now: number): { readonly name: string; readonly by: string | undefined } {
+    const { registry } = this.options.mesh;
+    for (let n = 1; ; n++) {
+      const name = n === 1 ? about : `${about} (${n})`;
+      const by = registry.answer(name);
+      if (by === undefined || this.coming.has(name) || this.isInService(by)) return { name, by };
+      if (registry.get(by) !== undefined) continue;
+      const since = this.awaited.get(name) ?? now;
+      this.awaited.set(name, since);
+      if (now - since < this.provider.patienceMs) return { name, by };
+    }
+  }
+
+  private add(pool: Pool, rule: ScalingRule, decision: ScalingDecision & { kind: 'add' }, now: number): void {
+    const { mesh } = this.options;
+    const { name, by } = this.nameOf(decision.about, now);
+    if (by !== undefined || this.coming.has(name)) {
+      rule.answered(decision, now, by);
+      return;
+    }
+    const { service } = pool;
+    const { because, cause, server } = decision;
+    const zone = mesh.registry.get(server)?.spec.zone ?? '';
+    const decided = this.note({ service, kind: 'add', because, cause, server: '' });
+    this.coming.set(name, service);
+    void this.provider
+      .add({ service, failure: name, because, server, zone, cause })
+      .then(provided => this.provided(rule, decision, decided, provided))
+      .finally(() => this.coming.delete(name));
+  }
+
+  private provided(rule: ScalingRule, decision: ScalingDecision, decided: Decided, provided: Provided): void {
+    const now = this.options.mesh.now();
+    switch (provided.kind) {
+      case 'added':
+        rule.answered(decision, now, provided.id);
+        this.settle(decided, provided.id, provided.how, true);
+        break;
+      case 'answered':
+        rule.answered(decision, now, provided.by);
+        this.settle(decided, provided.by, `another instance was first: ${provided.by}`, true);
+        break;
+      default:
+        rule.refused(decision, now);
+        this.settle(decided, '', `none came: ${provided.why}`, false);
+    }
+  }
+
+  private drain(
+    pool: Pool,
+    rule: ScalingRule,
+    decision: ScalingDecision & { kind: 'drain' },
+    now: number,
+  ): void {
+    const { registry } = this.options.mesh;
+    const { server: id, cause } = decision;
+    const view = registry.get(id);
+    if (view === undefined) return;
+    rule.answered(decision, now);
+    const decided = this.note({ service: pool.service, kind: 'drain', because: '', cause, server: id });
+    const afterwards = view.spec.standby ? 'standby' : 'remove';
+    const body = { kind: 'drain', id, by: 'scaling', timeoutMs: SCALING_LIMITS.drainMs, afterwards } as const;
+    this.leaving.set(id, cause);
+    const { version } = view;
+    registry.propose(body, cause, [{ kind: 'version', id, version }]).then(
+      ({ applied, why }) => {
+        if (!applied) this.leaving.delete(id);
+        const then = afterwards === 'standby' ? 'it is a standby again then' : 'it leaves then';
+        this.settle(decided, id, applied ? `${id} drains; ${then}` : `not done: ${why}`, applied);
+      },
+      (error: Error) => {
+        this.leaving.delete(id);
+        this.settle(decided, id, `not done: ${error.message}`, false);
+      },
+    );
+  }
+
+  private note(decision: Omit<Decided, 'time' | 'result' | 'done'>): Decided {
+    const last = this.decisions.at(-1);
+    const { service, cause, kind } = decision;
+    // What fails again and again is one line, not one each few seconds.
+    const isAgain = last?.done === false && last.service === service && last.kind === kind;
+    if (isAgain && last.cause === cause) this.decisions.pop();
+    const decided: Decided = { ...decision, time: this.options.wall(), result: '', done: false };
+    this.decisions.push(decided);
+    if (this.decisions.length > SCALING_LIMITS.decisions) this.decisions.shift();
+    return decided;
+  }
+
+  private settle(decided: Decided, server: string, result: string, done: boolean): void {
+    decided.server = server;
+    decided.result = result;
+    decided.done = done;
+    this.options.onDecision(decided);
+  }
+}
