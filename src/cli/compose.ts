@@ -131,7 +131,11 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       onError,
     });
     const proxying = proxy;
-    health.listenTo({ heardAt: slot => proxying.heardAt(slot), reports: id => running.reports(id) });
+    health.listenTo({
+      heardAt: slot => proxying.heardAt(slot),
+      reports: id => running.reports(id),
+      panicChanged: service => running.panicChanged(service),
+    });
     metrics = startMetrics({
       instance: config.instance.id,
       mesh,

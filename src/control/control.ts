@@ -90,6 +90,8 @@ export interface Control {
   reports(id: string): boolean;
   /** Takes over what can change at run time: the report interval, graces, and who may be registered. */
   reconfigure(config: ControlConfig): void;
+  /** The health of a pool is ignored from now on, or heeded again: callers that pick by themselves are told. */
+  panicChanged(service: string): void;
   /** Other instances came or went: backends and watchers are told. */
   instancesChanged(): void;
   /** The claims of open report streams were taken back by others: they are made anew. */
@@ -195,6 +197,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
       config = next;
       reporters.intervalChanged();
     },
+    panicChanged: service => watches.panicChanged(service),
     instancesChanged() {
       watches.instancesChanged();
       reporters.instancesChanged();

@@ -24,6 +24,13 @@ export function serves(view: ServerView, service: string): boolean {
   return services.includes(service) || services.includes(ANY_SERVICE);
 }
 
+/** A server as callers of a service are to see it: what panic has the pool pick from takes calls, whatever health says. */
+export function asPicked(mesh: Mesh, view: ServerView, service: string): ServerView {
+  if (view.state !== 'EJECTED') return view;
+  const picked = mesh.pool(service)?.picksFrom(mesh.slotOf(view.spec.id)) ?? false;
+  return picked ? { ...view, state: 'ACTIVE' } : view;
+}
+
 /** Identity and state: what changes with the registry alone. */
 export function identityOf(view: ServerView): Server {
   const { spec } = view;

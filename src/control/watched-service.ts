@@ -6,7 +6,7 @@ import type { ServerView } from '../core/core.ts';
 import { CONTROL } from '../core/limits.ts';
 import type { Mesh } from '../core/mesh.ts';
 import { ByteWriter } from './byte-writer.ts';
-import { serves } from './views.ts';
+import { asPicked, serves } from './views.ts';
 import {
   type Balancers,
   isDue,
@@ -137,7 +137,18 @@ export class WatchedService {
     return { bytes: out.length === empty ? undefined : out.copy(), cursor, loadAt };
   }
 
-  private put(view: ServerView): void {
+  /** Panic begins or ends: who is ejected may be seen otherwise. True where something is. */
+  panicChanged(): boolean {
+    const before = this.version;
+    for (const { id, view } of [...this.servers.values()]) {
+      const now = this.mesh.registry.get(id);
+      if (now !== undefined && asPicked(this.mesh, now, this.name).state !== view.state) this.put(now);
+    }
+    return this.version !== before;
+  }
+
+  private put(known: ServerView): void {
+    const view = asPicked(this.mesh, known, this.name);
     const { id } = view.spec;
     const slot = this.mesh.slotOf(id);
     const server = this.servers.get(id);

@@ -78,6 +78,14 @@ export class Watches {
     }
   }
 
+  /** The health of a pool is ignored from now on, or heeded again. */
+  panicChanged(service: string): void {
+    for (const one of this.followed.values()) {
+      if (this.options.mesh.pool(one.service.name)?.service !== service) continue;
+      if (one.service.panicChanged()) this.markDirty(one);
+    }
+  }
+
   /** Instances came or went: every watcher is told. */
   instancesChanged(): void {
     this.addresses = undefined;

@@ -35,6 +35,8 @@ export interface DetectorOptions {
   readonly reports?: (id: string, view: ServerView) => boolean;
   /** The pool's health is ignored from now on, or heeded again. */
   readonly onPanic?: (pool: Pool, cause: string) => void;
+  /** Who of the ejected a pool picks from may have changed. */
+  readonly onAdmitted?: (pool: Pool) => void;
   /** This instance suspects itself from now on, or trusts itself again. */
   readonly onSuspicion?: (active: boolean, cause: string) => void;
 }
@@ -406,6 +408,7 @@ export class Detector {
       slot => registry.get(this.mesh.idOf(slot)),
       now,
     );
+    this.options.onAdmitted?.(pool);
     if (level === before) return;
     if (before === PanicLevel.CALM) this.counters.panics++;
     this.options.onPanic?.(pool, panicCause(pool.eligible, judged, dead, level));

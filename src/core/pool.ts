@@ -168,6 +168,12 @@ export class Pool extends PoolMembers implements RowListener {
     }
   }
 
+  /** Whether a server may be picked as far as its state and panic go. */
+  picksFrom(slot: number): boolean {
+    const member = this.memberAt(slot);
+    return member >= 0 && !this.isOut(member);
+  }
+
   private admits(slot: number): boolean {
     return this.admitted?.(slot) ?? false;
   }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { credentials, Client as GrpcClient } from '@grpc/grpc-js';
-import { BackendStream } from '../control/rig.ts';
+import { BackendStream, watch } from '../control/rig.ts';
 import { startRig, until } from '../proxy/rig.ts';
 import { QUICK, readyz, startServer, untilState, view } from './rig.ts';
 
@@ -133,17 +133,29 @@ test('when checks condemn most servers, health is ignored; it is visible, and he
     servers.map(each => each.address),
     { health: QUICK },
   );
+  // What a caller with a heap of its own is told of them.
+  const client = new GrpcClient(rig.addresses.control, credentials.createInsecure());
+  t.after(() => client.close());
+  const { stream: watched, inbox } = watch(client, { service: 'any.Service' });
+  t.after(() => watched.cancel());
+  const told = new Map<string, number>();
+  void (async () => {
+    for (;;) for (const { id, state } of (await inbox.next()).upserted) told.set(id, state);
+  })().catch(() => {});
+  const taking = () => [...told].filter(([, state]) => state === 2 || state === 3).map(([id]) => id);
   // All of them are wrong of themselves: their calls are fine.
   await Promise.all(servers.map(each => each.tell({ health: 'NOT_SERVING' })));
   for (const id of ['a', 'b', 'c']) await untilState(rig, id, 'EJECTED');
   const caller = await rig.caller();
   for (let n = 0; n < 10; n++) assert.equal((await caller.call()).grpcStatus, 0);
   assert.deepEqual((await readyz(rig)).panic, ['*']);
+  await until(() => taking().length === 3, 'callers are told to go on');
   await servers[0]?.tell({ health: 'SERVING' });
   await servers[1]?.tell({ health: 'SERVING' });
   for (const id of ['a', 'b']) await untilState(rig, id, 'WARMING');
   await until(() => rig.detector.panicking().length === 0);
   assert.equal((await readyz(rig)).panic, undefined);
+  await until(() => taking().sort().join() === 'a,b', 'callers are told to heed it');
   for (let n = 0; n < 10; n++) assert.equal((await caller.call()).grpcStatus, 0);
 });
 

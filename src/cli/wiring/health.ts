@@ -25,6 +25,8 @@ interface Witnesses {
   heardAt(slot: number): number;
   /** Whether a server has a report stream open here. */
   reports(id: string): boolean;
+  /** Hears that a pool's health is ignored, or heeded again. */
+  panicChanged(service: string): void;
 }
 
 /** What other parts see of it. */
@@ -52,6 +54,7 @@ export function startHealth(options: HealthOptions): HealthParts {
     random: Math.random,
     heardAt: slot => witnesses?.heardAt(slot) ?? Number.NEGATIVE_INFINITY,
     reports: id => witnesses?.reports(id) === true || health.streamsLoad(id),
+    onAdmitted: ({ service }) => witnesses?.panicChanged(service),
     onPanic: ({ service, panicLevel }, cause) => {
       if (panicLevel === PanicLevel.CALM) logger.info(`pool ${service} is calm again: ${cause}`);
       else logger.warn(`pool ${service} is in panic: ${cause}`);
