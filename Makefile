@@ -10,19 +10,21 @@ NODE := node_modules/.bin/node
 ARGS ?=
 # How often `make soak` kills.
 KILLS ?= 4000
+# Where `make run` sends traces: jaeger, or nothing.
+TRACES ?=
 
 .PHONY: help run test test-quick bench bench-decisions fuzz soak tools build gen docs pictures lint format clean setup
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
-run: build ## Install and build where needed, then start the demo (ARGS='--seconds 20'; INSTANCES=3 KAFKA=1)
+run: build ## Install and build where needed, then start the demo (ARGS='--seconds 20'; TRACES=jaeger; INSTANCES=3 KAFKA=1)
 ifdef INSTANCES
 	@echo "run: $(INSTANCES) instances$(if $(KAFKA), and three Kafka brokers)"
 	@$(NODE) --conditions=heapmesh-source scripts/instances.ts --instances $(INSTANCES) $(if $(KAFKA),--kafka) $(ARGS)
 else
 	@echo "run: heapmesh demo $(ARGS)"
-	@$(NODE) dist/cli/main.js demo $(ARGS)
+	@$(NODE) $(if $(TRACES),scripts/traces.ts $(TRACES) --) dist/cli/main.js demo $(if $(TRACES),--via proxy) $(ARGS)
 endif
 
 test: gen ## Run all tests; installs what they need (ARGS='unit tidy' for some suites)

@@ -16,6 +16,7 @@ import type { NiceGrpcMiddleware } from './nice-grpc.ts';
 import type { BackendDescription, LoadReporterOptions } from './options.ts';
 import { Reporter } from './reporter.ts';
 
+export type { CallTrace, CallTracer, TraceContext, TracedCall } from '../grpc/call-tracer.ts';
 export type { CallHandle } from './calls.ts';
 export { ReporterError, type ReporterErrorCode } from './error.ts';
 export type { NiceGrpcMiddleware } from './nice-grpc.ts';

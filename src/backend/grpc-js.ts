@@ -6,10 +6,12 @@ import {
   type ServerInterceptor,
 } from '@grpc/grpc-js';
 import { REPORTER_LIMITS } from '../core/limits.ts';
+import type { CallTrace, CallTracer } from '../grpc/call-tracer.ts';
 import { ORCA_TRAILER } from '../grpc/orca.ts';
 import { Status } from '../grpc/status.ts';
 import type { CallCounter, CallHandle } from './calls.ts';
 import type { PerCallReports } from './per-call.ts';
+import { beginTrace } from './traced.ts';
 
 // grpc-js does not export these two by name.
 type Listener = Parameters<ServerInterceptingCallInterface['start']>[0];
@@ -17,11 +19,18 @@ type CallStatus = Parameters<ServerInterceptingCallInterface['sendStatus']>[0];
 
 export function grpcJsInterceptor(
   calls: CallCounter,
-  ignore: (path: string) => boolean,
+  { ignoreMethod, tracer }: CountedMethods,
   perCall: PerCallReports | undefined,
 ): ServerInterceptor {
-  return (method, call) =>
-    ignore(method.path) ? new ServerInterceptingCall(call) : new CountedCall(call, calls, perCall);
+  return ({ path }, call) =>
+    ignoreMethod(path)
+      ? new ServerInterceptingCall(call)
+      : new CountedCall(call, calls, perCall, path, tracer);
+}
+
+export interface CountedMethods {
+  readonly ignoreMethod: (path: string) => boolean;
+  readonly tracer: CallTracer | undefined;
 }
 
 /**
@@ -33,29 +42,44 @@ export function grpcJsInterceptor(
 class CountedCall extends ServerInterceptingCall {
   readonly #calls: CallCounter;
   readonly #perCall: PerCallReports | undefined;
+  readonly #path: string;
+  readonly #tracer: CallTracer | undefined;
   #status: number | undefined;
+  #details = '';
 
   constructor(
     call: ServerInterceptingCallInterface,
     calls: CallCounter,
     perCall: PerCallReports | undefined,
+    path: string,
+    tracer: CallTracer | undefined,
   ) {
     super(call);
     this.#calls = calls;
     this.#perCall = perCall;
+    this.#path = path;
+    this.#tracer = tracer;
   }
 
   override start(listener: Listener): void {
     let handle: CallHandle | undefined;
+    let trace: CallTrace | undefined;
+    const tracer = this.#tracer;
     super.start({
       onReceiveMetadata: metadata => {
         handle = this.#calls.begin();
+        if (tracer !== undefined) {
+          const read = (name: string) => metadata.get(name)[0]?.toString() ?? '';
+          trace = beginTrace(tracer, this.#path, metadata, read);
+        }
         listener.onReceiveMetadata(metadata);
       },
       onReceiveMessage: message => listener.onReceiveMessage(message),
       onReceiveHalfClose: () => listener.onReceiveHalfClose(),
       onCancel: () => {
-        handle?.end(this.#status ?? this.#whyCancelled());
+        const status = this.#status ?? this.#whyCancelled();
+        handle?.end(status);
+        trace?.end(status, this.#details);
         listener.onCancel();
       },
     });
@@ -63,6 +87,7 @@ class CountedCall extends ServerInterceptingCall {
 
   override sendStatus(status: CallStatus): void {
     this.#status = status.code ?? Status.UNKNOWN;
+    this.#details = status.details ?? '';
     if (this.#perCall === undefined) {
       super.sendStatus(status);
       return;

@@ -5,9 +5,15 @@
 import { ORCA_TRAILER } from '../grpc/orca.ts';
 import { Status } from '../grpc/status.ts';
 import type { CallCounter } from './calls.ts';
+import type { CountedMethods } from './grpc-js.ts';
 import type { PerCallReports } from './per-call.ts';
+import { beginTrace } from './traced.ts';
 
 interface NiceGrpcContext {
+  readonly metadata: {
+    get(key: string): string | Uint8Array | undefined;
+    set(key: string, value: string): unknown;
+  };
   readonly trailer: { set(key: string, value: Uint8Array): unknown };
   readonly signal: AbortSignal;
 }
@@ -42,28 +48,37 @@ export type NiceGrpcMiddleware = <Request, Response>(
 
 export function niceGrpcMiddleware(
   calls: CallCounter,
-  ignore: (path: string) => boolean,
+  { ignoreMethod, tracer }: CountedMethods,
   perCall: PerCallReports | undefined,
 ): NiceGrpcMiddleware {
   return async function* countCall(call, context) {
-    if (ignore(call.method.path)) return yield* call.next(call.request, context);
+    const { path } = call.method;
+    if (ignoreMethod(path)) return yield* call.next(call.request, context);
     const handle = calls.begin();
+    const { metadata } = context;
+    const trace = tracer && beginTrace(tracer, path, metadata, name => String(metadata.get(name) ?? ''));
     // A handler may go on after its call was cancelled; the call itself is over.
-    const cancelled = () => handle.end(Status.CANCELLED);
+    const cancelled = () => {
+      handle.end(Status.CANCELLED);
+      trace?.end(Status.CANCELLED);
+    };
     context.signal.addEventListener('abort', cancelled, { once: true });
     // Stays so where nice-grpc closes the generator of a cancelled stream.
     let status: number = Status.CANCELLED;
+    let details = '';
     try {
       const result = yield* call.next(call.request, context);
       status = Status.OK;
       return result;
     } catch (error) {
       status = statusOf(error);
+      details = error instanceof Error ? error.message : '';
       throw error;
     } finally {
       context.signal.removeEventListener('abort', cancelled);
       if (perCall !== undefined) context.trailer.set(ORCA_TRAILER, perCall.current());
       handle.end(status);
+      trace?.end(status, details);
     }
   };
 }

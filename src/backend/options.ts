@@ -2,6 +2,7 @@
 import type { ChannelCredentials, ChannelOptions } from '@grpc/grpc-js';
 import { CONTROL, REPORTER_LIMITS } from '../core/limits.ts';
 import type { Registration } from '../gen/heapmesh/v1/load_report.ts';
+import type { CallTracer } from '../grpc/call-tracer.ts';
 import { ReporterError } from './error.ts';
 
 /**
@@ -61,6 +62,11 @@ export interface LoadReporterOptions extends BackendDescription {
    * and ORCA's own service, whose streams stay open for as long as a connection.
    */
   readonly ignoreMethod?: (path: string) => boolean;
+  /**
+   * Traces the calls that are counted: a server span each. The handler finds the span's context as `traceparent` in
+   * the call's metadata, to go with calls of its own. Default: nothing is traced.
+   */
+  readonly tracer?: CallTracer;
   /** For the streams to balancers. Default: plain text. */
   readonly credentials?: ChannelCredentials;
   /** Further grpc-js channel options for them. */
@@ -83,6 +89,7 @@ export interface ResolvedOptions {
   readonly namedMetrics: (() => Readonly<Record<string, number>>) | undefined;
   readonly perCallReports: boolean;
   readonly ignoreMethod: (path: string) => boolean;
+  readonly tracer: CallTracer | undefined;
   readonly credentials: ChannelCredentials | undefined;
   readonly channelOptions: ChannelOptions;
   readonly drainTimeoutMs: number;
@@ -144,6 +151,7 @@ export function resolveOptions(options: LoadReporterOptions): ResolvedOptions {
     namedMetrics,
     perCallReports: perCallReports ?? false,
     ignoreMethod: options.ignoreMethod ?? (path => INFRASTRUCTURE.some(prefix => path.startsWith(prefix))),
+    tracer: options.tracer,
     credentials,
     channelOptions: channelOptions ?? {},
     drainTimeoutMs: milliseconds(options.drainTimeoutMs, 'drainTimeoutMs', REPORTER_LIMITS.drainTimeoutMs),

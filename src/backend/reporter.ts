@@ -180,11 +180,11 @@ export class Reporter implements LoadReporter {
   }
 
   grpcJsInterceptor(): ServerInterceptor {
-    return grpcJsInterceptor(this.#calls, this.#options.ignoreMethod, this.#perCall);
+    return grpcJsInterceptor(this.#calls, this.#options, this.#perCall);
   }
 
   niceGrpcMiddleware(): NiceGrpcMiddleware {
-    return niceGrpcMiddleware(this.#calls, this.#options.ignoreMethod, this.#perCall);
+    return niceGrpcMiddleware(this.#calls, this.#options, this.#perCall);
   }
 
   handleSignals(

@@ -13,20 +13,24 @@ export interface PickView {
 export function viewPick(pool: Pool, slot: number): PickView | undefined {
   const member = pool.memberAt(slot);
   if (member < 0) return undefined;
-  let best = -1;
-  let bestKey = Number.POSITIVE_INFINITY;
-  for (const { order } of pool.zones) {
-    let other = order.first();
-    if (other === member) other = order.next();
-    if (other < 0) continue;
-    const key = pool.keyOf(other);
-    if (best >= 0 && key >= bestKey) continue;
-    best = other;
-    bestKey = key;
-  }
+  // Those at their warm-up cap come in where nobody else is left, as in the pick itself.
+  let best = bestBut(pool, member, false);
+  if (best < 0) best = bestBut(pool, member, true);
   return {
     score: pool.scores.seconds(pool.keyBefore(member)),
     runnerUp: best < 0 ? -1 : (pool.slots[best] as number),
-    runnerUpScore: best < 0 ? Number.NaN : pool.scores.seconds(bestKey),
+    runnerUpScore: best < 0 ? Number.NaN : pool.scores.seconds(pool.keyOf(best)),
   };
+}
+
+/** The member that stands first among the others, in the order or among those at their cap; −1: there is none. */
+function bestBut(pool: Pool, member: number, capped: boolean): number {
+  let best = -1;
+  for (const zone of pool.zones) {
+    const heap = zone.heap(capped);
+    let other = heap.first();
+    if (other === member) other = heap.next();
+    if (other >= 0 && (best < 0 || pool.keyOf(other) < pool.keyOf(best))) best = other;
+  }
+  return best;
 }

@@ -19,4 +19,4 @@ export interface Logger {
 
 export { AccessLog, type AccessLogSettings } from './logs/access-log.ts';
 export { createLogger, type LoggerOptions, type RootLogger } from './logs/logger.ts';
-export { startTracing, type Tracing } from './tracing/tracing.ts';
+export { startTracer, startTracing, type Tracing } from './tracing/tracing.ts';

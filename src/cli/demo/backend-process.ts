@@ -6,6 +6,7 @@ import * as grpc from '@grpc/grpc-js';
 import { createLoadReporter } from '../../backend/backend.ts';
 import { EchoRequest, EchoResponse } from '../../gen/echo/v1/echo.ts';
 import type { BackendMessage, BackendSettings } from './messages.ts';
+import { demoTracer } from './tracing.ts';
 
 const SERVICE = 'echo.v1.EchoService';
 
@@ -67,12 +68,14 @@ function say(message: BackendMessage): void {
 
 async function main(settings: BackendSettings): Promise<void> {
   const slots = new Slots(settings.slots, settings.serviceMs);
+  const tracer = await demoTracer('demo-server', settings.id);
   const reporter = createLoadReporter({
     balancers: [settings.balancer],
     services: [SERVICE],
     id: settings.id,
     standby: settings.standby,
     applicationUtilization: () => slots.utilization(),
+    ...(tracer === undefined ? {} : { tracer }),
   });
   const server = new grpc.Server({ interceptors: [reporter.grpcJsInterceptor()] });
   server.register(

@@ -6,6 +6,7 @@ import * as grpc from '@grpc/grpc-js';
 import { registerHeapmesh } from '../../client/client.ts';
 import { EchoRequest, EchoResponse } from '../../gen/echo/v1/echo.ts';
 import type { CallerCommand, CallerMessage, Route } from './messages.ts';
+import { demoTracer } from './tracing.ts';
 
 const METHOD = '/echo.v1.EchoService/Echo';
 const DEADLINE_MS = 5_000;
@@ -26,6 +27,7 @@ const RETRY = {
 };
 
 registerHeapmesh(grpc);
+const tracer = await demoTracer('demo-caller', 'callers');
 
 let client: grpc.Client | undefined;
 let rate = 0;
@@ -65,15 +67,19 @@ function call(due: number): void {
     return;
   }
   open++;
+  const metadata = new grpc.Metadata();
+  const trace = tracer?.begin({ kind: 'client', method: METHOD.slice(1) });
+  if (trace !== undefined) metadata.set('traceparent', trace.context.traceparent);
   client.makeUnaryRequest(
     METHOD,
     (request: EchoRequest) => Buffer.from(EchoRequest.encode(request).finish()),
     (bytes: Buffer) => EchoResponse.decode(bytes),
     { message: 'hello' },
-    new grpc.Metadata(),
+    metadata,
     { deadline: Date.now() + DEADLINE_MS },
     (error, response) => {
       open--;
+      trace?.end(error?.code ?? grpc.status.OK, error?.details);
       if (error !== null) {
         const name = grpc.status[error.code] ?? String(error.code);
         failed[name] = (failed[name] ?? 0) + 1;

@@ -46,6 +46,13 @@ export interface Tracing {
   close(): Promise<void>;
 }
 
+/** For processes that make or take calls without a proxy. Undefined where nothing is to be traced. */
+export async function startTracer(
+  options: Omit<TracingOptions, 'idOf' | 'onState'>,
+): Promise<Pick<Tracing, 'tracer' | 'close'> | undefined> {
+  return startTracing({ ...options, idOf: () => '', onState: () => {} });
+}
+
 /** Undefined where nothing is to be traced. */
 export async function startTracing(options: TracingOptions): Promise<Tracing | undefined> {
   const { config, env, identity, now, wall, random } = options;
