@@ -9,7 +9,7 @@ const COLLECTING = 0.1;
 
 export const balancerBusy: Rule = {
   name: 'balancer-busy',
-  title: 'The balancer is the bottleneck',
+  title: 'The balancer is held up',
   about: `the event loop of the balancer is at work ${percent(BUSY)} of the time, late by ${time(LATE_MS)}, or collects garbage`,
   look: ({ instance }) => {
     const found: Found[] = [];
