@@ -65,7 +65,6 @@ function row(key: Key): string {
   const marks = [
     info.about,
     ...(info.live === true ? ['**live**'] : []),
-    ...(info.inert === undefined ? [] : [`*No effect: ${info.inert}.*`]),
     ...(info.reserved === true ? ['*Not available in this version: the key is an error.*'] : []),
   ].join(' ');
   const fallback = key.default === undefined ? '' : `\`${key.default}\``;

@@ -14,7 +14,7 @@ Generated from the code by \`node scripts/docs.ts\`; not edited.
 \`GET /metrics\` on the admin port (\`127.0.0.1:4702\`) tells ${count} metrics as Prometheus text, or as OpenMetrics 1.0
 where the collector asks for that. With a scrape interval of 15 s:
 
-\`\`\`yaml
+\`\`\`yml
 scrape_configs:
   - job_name: heapmesh
     scrape_interval: 15s

@@ -171,7 +171,7 @@ export interface LoadOptions {
 
 export interface Loaded {
   readonly config: Config;
-  /** What is accepted, but has no effect, each with its place. */
+  /** What is accepted, but has no effect beside another key, each with its place. */
   readonly warnings: readonly Problem[];
 }
 

@@ -1,7 +1,6 @@
 /** Rules over several keys. They read the raw values, so that they hold where other keys are wrong too. */
 import { isLoopback, parseAddress } from './address.ts';
 import type { Path } from './problem.ts';
-import { inertKeys } from './reference.ts';
 
 interface Finding {
   readonly path: Path;
@@ -38,14 +37,26 @@ export function crossCheck(raw: unknown, insecure: boolean): Check {
   ];
   return {
     errors,
-    warnings: inertKeys()
-      .filter(key => has(raw, key.path))
-      .map(inertWarning),
+    warnings: idleKeys(raw),
   };
 }
 
-function inertWarning(key: { path: readonly string[]; why: string }): Finding {
-  return { path: key.path, message: `has no effect: ${key.why}` };
+const KAFKA_ALONE = ['brokers', 'topic', 'sasl', 'tls'].map(key => ['state', key] as const);
+
+/** Keys that another key makes idle: whoever wrote them expects something else of the file. */
+function idleKeys(raw: Raw): Finding[] {
+  const log = isRaw(raw.state) ? (raw.state.log ?? 'memory') : 'memory';
+  const provider = isRaw(raw.scaling) ? (raw.scaling.provider ?? 'standby') : 'standby';
+  const idle = [
+    ...(log === 'kafka' ? [] : KAFKA_ALONE.map(path => ({ path, why: `state.log is ${log}` }))),
+    ...(log === 'memory' ? [{ path: ['state', 'directory'], why: 'state.log is memory' }] : []),
+    ...(provider === 'command'
+      ? []
+      : [{ path: ['scaling', 'command'], why: `scaling.provider is ${provider}` }]),
+  ];
+  return idle
+    .filter(({ path }) => has(raw, path))
+    .map(({ path, why }) => ({ path, message: `has no effect: ${why}` }));
 }
 
 function has(raw: Raw, path: readonly string[]): boolean {

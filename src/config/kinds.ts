@@ -14,8 +14,6 @@ export interface KeyInfo {
   readonly kind: string;
   /** Takes effect without a restart when the file changes. */
   readonly live?: boolean;
-  /** Accepted and checked, but changes nothing yet: why. */
-  readonly inert?: string;
   /** Not in this version; a value is an error. */
   readonly reserved?: boolean;
   /** How the resolved Config spells the unit of a bare number. */

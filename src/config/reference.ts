@@ -98,13 +98,6 @@ export function placesOf(key: string): string[] {
     .map(each => each.name);
 }
 
-/** Keys that are checked, but change nothing in this version. */
-export function inertKeys(): { path: readonly string[]; why: string }[] {
-  return listKeys().flatMap(({ path, info }) =>
-    info.inert === undefined ? [] : [{ path, why: info.inert }],
-  );
-}
-
 /** What is known of the value at a path of a resolved Config, where units are spelled out. */
 export function infoOf(path: readonly (string | number)[]): KeyInfo | undefined {
   const wanted = names(path);

@@ -100,9 +100,9 @@ test('check: fine, warned, wrong, not there', async context => {
     stderr: '',
   });
 
-  const warned = await check('telemetry: { traces: { sampleRatio: 1 } }');
+  const warned = await check('scaling: { command: [start-one] }');
   assert.equal(warned.code, 0);
-  assert.match(warned.stderr, /^warning: .*mesh\.yaml:1:\d+: telemetry\.traces\.sampleRatio has no effect: /);
+  assert.match(warned.stderr, /^warning: .*mesh\.yaml:1:\d+: scaling\.command has no effect: /);
 
   const wrong = await check('proxy: { listen: 3 }\nservers: 1\n');
   assert.equal(wrong.code, 2);

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConfigError, type Flags, loadConfig } from '../../src/config/config.ts';
 import { renderProblem } from '../../src/config/problem.ts';
-import { inertKeys } from '../../src/config/reference.ts';
 import { CONTROL } from '../../src/core/limits.ts';
 
 const load = (text: string, flags: Flags = {}) =>
@@ -252,16 +251,21 @@ test('flags go before the file, and their mistakes name the flag', () => {
   );
 });
 
-test('what has no effect yet is told', () => {
-  const values: Record<string, string> = { 'scaling.threshold': '0.5', 'health.timeout': '500ms' };
-  const inert = inertKeys().map(({ path }) => path.join('.'));
-  for (const [key, value] of Object.entries(values)) {
-    const [section, name] = key.split('.');
-    const { warnings } = load(`${section}: { ${name}: ${value} }`);
-    const told = warnings.map(warning => renderProblem(warning).split(' has no effect: ')[0]);
-    const at = key.length + 6;
-    assert.deepEqual(told, inert.includes(key) ? [`mesh.yaml:1:${at}: ${key}`] : []);
-  }
+test('a key that another one makes idle is told', () => {
+  const told = (text: string): string[] => load(text).warnings.map(renderProblem);
+  assert.deepEqual(told('state: { directory: ./d }'), [
+    'mesh.yaml:1:21: state.directory has no effect: state.log is memory',
+  ]);
+  assert.match(
+    told('state: { log: file, topic: t }')[0] ?? '',
+    /state\.topic has no effect: state\.log is file/,
+  );
+  assert.match(
+    told('scaling: { command: [x] }')[0] ?? '',
+    /scaling\.command has no effect: scaling\.provider is standby/,
+  );
+  assert.deepEqual(told('state: { log: file, directory: ./d }'), []);
+  assert.deepEqual(told('scaling: { provider: command, command: [x] }'), []);
 });
 
 test('a pool takes its health rules from `health`, but for those that it has of its own', () => {
