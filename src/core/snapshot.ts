@@ -40,8 +40,8 @@ export function snapshotOf(
   };
 }
 
-export function storeOf(snapshot: Snapshot): RecordStore {
-  const store = new RecordStore();
+export function storeOf(snapshot: Snapshot, options?: { readonly tracks: boolean }): RecordStore {
+  const store = new RecordStore(options);
   // Words first and in their order: it decides who is forgotten first.
   const byId = new Map(snapshot.records.map(record => [record.id, record]));
   for (const id of snapshot.words) store.put(id, byId.get(id));

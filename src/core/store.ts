@@ -45,8 +45,14 @@ export class RecordStore implements Store {
   /** Records of an operator's words alone, the oldest first. */
   readonly #words = new Set<string>();
 
+  /** Whether anybody asks what changed. A replay does not. */
+  readonly #tracks: boolean;
   #before = new Map<string, ServerRecord | undefined>();
   #keys = new Set<string>();
+
+  constructor(options: { readonly tracks: boolean } = { tracks: true }) {
+    this.#tracks = options.tracks;
+  }
 
   get(id: string): ServerRecord | undefined {
     return this.#records.get(id);
@@ -54,8 +60,10 @@ export class RecordStore implements Store {
 
   put(id: string, record: ServerRecord | undefined): void {
     const before = this.#records.get(id);
-    if (!this.#before.has(id)) this.#before.set(id, before);
-    this.#keys.add(keyOf.server(id));
+    if (this.#tracks) {
+      if (!this.#before.has(id)) this.#before.set(id, before);
+      this.#keys.add(keyOf.server(id));
+    }
     if (record === undefined) this.#records.delete(id);
     else this.#records.set(id, record);
     for (const claimant of claimantsChanged(before, record)) this.#flip(claimant, id);
@@ -68,7 +76,7 @@ export class RecordStore implements Store {
 
   /** Puts an id into the set of a claimant, or takes it out. */
   #flip(claimant: string, id: string): void {
-    this.#keys.add(keyOf.claimant(claimant));
+    if (this.#tracks) this.#keys.add(keyOf.claimant(claimant));
     const ids = this.#claimed.get(claimant) ?? new Set();
     if (!ids.delete(id)) ids.add(id);
     if (ids.size > 0) this.#claimed.set(claimant, ids);

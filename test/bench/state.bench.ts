@@ -1,0 +1,201 @@
+/**
+ * The log in files: how long a start takes for 1,000,000 records, as a multiple of reading the same files and
+ * checking their checksums, and how fast changes become durable.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Body, Proposal } from '../../src/core/entries.ts';
+import { encodeProposal } from '../../src/state/codec.ts';
+import { filesIn } from '../../src/state/files.ts';
+import { encodeHead, logName, RecordWriter } from '../../src/state/format.ts';
+import { openFileLog } from '../../src/state/open.ts';
+import { recover } from '../../src/state/recovery.ts';
+import { scanFile } from '../../src/state/scan.ts';
+import { server } from '../core/registry-support.ts';
+import { BenchSuite } from './harness.ts';
+
+const RECORDS = Number(process.env.HEAPMESH_BENCH_RECORDS ?? 1_000_000);
+const BACKENDS = 10_000;
+const FILE_OCTETS = 64 * 2 ** 20;
+const ROUNDS = 5;
+
+/** Servers that register, warm up, fail, come back and register again: what a log is mostly made of. */
+function bodyOf(n: number): [Body, string] {
+  const id = `backend-7d9c-${n % BACKENDS}`;
+  const spec = server(id, {
+    address: `10.0.${(n >> 8) & 0xff}.${n & 0xff}:50051`,
+    labels: { pod: id },
+    zone: 'z1',
+  });
+  switch (Math.floor(n / BACKENDS) % 4) {
+    case 0:
+      return [{ kind: 'claim', source: 'stream', spec }, 'registered itself'];
+    case 1: {
+      const observation = { phase: 'active', healthy: true } as const;
+      return [
+        { kind: 'observe', id, observation },
+        `served ${10 + (n % 5)} calls in 10.${n % 10} s of warm-up`,
+      ];
+    }
+    case 2: {
+      const observation = { phase: 'ejected', healthy: false } as const;
+      return [{ kind: 'observe', id, observation }, `the proxy: ${spec.address} refuses connections`];
+    }
+    default: {
+      const observation = { phase: 'warming', healthy: true } as const;
+      return [{ kind: 'observe', id, observation }, 'the proxy reaches it again'];
+    }
+  }
+}
+
+async function writeLog(directory: string): Promise<number> {
+  const files = filesIn(directory);
+  await files.make();
+  let chain = 0;
+  let octets = 0;
+  let n = 0;
+  for (let sequence = 1; n < RECORDS; sequence++) {
+    const head = encodeHead({
+      kind: 'entries',
+      sequence,
+      first: n + 1,
+      chain,
+      fresh: false,
+      epoch: 1,
+      time: 0,
+      origin: 'lb-1',
+    });
+    const file = await files.create(logName(sequence));
+    await file.write(head.bytes, 0);
+    let at = head.bytes.length;
+    const out = new RecordWriter(head.chain);
+    while (n < RECORDS && at < FILE_OCTETS) {
+      for (let i = 0; i < 1000 && n < RECORDS; i++) {
+        const [body, cause] = bodyOf(n++);
+        const proposal: Proposal = {
+          origin: 'lb-1',
+          epoch: 1_795_890_617_061,
+          n,
+          time: 1_795_890_617_061 + n,
+          cause,
+          body,
+        };
+        out.add(encodeProposal(proposal), n, 1_795_890_617_061 + n, at);
+      }
+      await file.write(out.view(), at);
+      at += out.length;
+      out.reset();
+    }
+    chain = out.chain;
+    octets += at;
+    await file.close();
+  }
+  return octets;
+}
+
+interface Cost {
+  readonly cpuMs: number;
+  readonly wallMs: number;
+}
+
+async function costOf(work: () => Promise<unknown>): Promise<Cost> {
+  const cpu = process.cpuUsage();
+  const start = performance.now();
+  await work();
+  const { user, system } = process.cpuUsage(cpu);
+  return { cpuMs: (user + system) / 1000, wallMs: performance.now() - start };
+}
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[values.length >> 1] as number;
+
+async function recovery(suite: BenchSuite, root: string): Promise<void> {
+  const directory = join(root, 'recovery');
+  const octets = await writeLog(directory);
+  const files = filesIn(directory);
+  const raw: number[] = [];
+  const whole: number[] = [];
+  const wall: number[] = [];
+  const ratios: number[] = [];
+  for (let round = -1; round < ROUNDS; round++) {
+    const read = await costOf(async () => {
+      for (const name of (await files.list()).sort()) await scanFile(files, name, () => {});
+    });
+    const start = await costOf(() => recover(files, { mend: false }));
+    if (round < 0) continue;
+    raw.push(read.cpuMs);
+    whole.push(start.cpuMs);
+    wall.push(start.wallMs);
+    ratios.push(start.cpuMs / read.cpuMs);
+  }
+  const group = `a start with ${RECORDS} records (${(octets / 2 ** 20).toFixed(0)} MiB) of ${BACKENDS} backends`;
+  suite.record({ group, name: 'read and check', unit: 'ms CPU', value: median(raw) });
+  suite.record({
+    group,
+    name: 'recover',
+    unit: 'ms CPU',
+    value: median(whole),
+    note: `${median(wall).toFixed(0)} ms in all`,
+  });
+  suite.record({
+    group,
+    name: 'recover / read and check',
+    unit: 'times',
+    value: median(ratios),
+    target: 3,
+    reached: median(ratios) <= 3,
+  });
+  suite.record({ group, name: 'resident memory', unit: 'MiB', value: process.memoryUsage().rss / 2 ** 20 });
+}
+
+async function durability(suite: BenchSuite, root: string): Promise<void> {
+  const directory = join(root, 'durability');
+  const opened = await openFileLog({
+    files: filesIn(directory),
+    origin: 'lb-1',
+    wallClock: Date.now,
+    after: () => () => {},
+    historyOctets: 0,
+    lock: async () => ({ release: async () => {} }),
+    onNote: () => {},
+    onError: error => {
+      throw error;
+    },
+  });
+  let n = 0;
+  const append = (): Promise<number> => {
+    const [body, cause] = bodyOf(n++);
+    return opened.log.append({ origin: 'lb-1', epoch: 1, n, time: n, cause, body });
+  };
+  for (const atOnce of [1, 64, 1024]) {
+    const times: number[] = [];
+    const start = performance.now();
+    let done = 0;
+    while (performance.now() - start < 2_000) {
+      const before = performance.now();
+      await Promise.all(Array.from({ length: atOnce }, append));
+      times.push(performance.now() - before);
+      done += atOnce;
+    }
+    const group = `durable changes, ${atOnce} at once`;
+    suite.record({
+      group,
+      name: 'changes',
+      unit: 'changes/s',
+      value: (done * 1000) / (performance.now() - start),
+    });
+    suite.record({ group, name: 'time of one, median', unit: 'ms', value: median(times) });
+  }
+  await opened.close();
+}
+
+const suite = new BenchSuite('state');
+const root = await mkdtemp(join(tmpdir(), 'heapmesh-bench-'));
+try {
+  if (suite.wants('recovery')) await recovery(suite, root);
+  if (suite.wants('durability')) await durability(suite, root);
+} finally {
+  await rm(root, { recursive: true, force: true });
+}
+suite.finish();
