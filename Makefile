@@ -65,7 +65,7 @@ format: setup ## Format the sources and apply the linter's safe fixes
 docs: gen ## Write docs/reference/ and the picture of the flows from the sources
 	@$(NODE) scripts/docs.ts
 
-pictures: build ## Renew the pictures of the README by running the demo (needs util-linux)
+pictures: build ## Renew the pictures of the README by running the demo and the console (needs util-linux, Chromium)
 	@$(NODE) scripts/pictures.ts
 
 clean: ## Remove what was built; installed packages and tools stay

@@ -9,7 +9,7 @@ const inputs = [
   'scripts/protoc-gen-descriptors.ts',
   'node_modules/ts-proto/package.json',
 ];
-unlessDone('gen', digest(inputs), 'src/gen', () => {
+await unlessDone('gen', digest(inputs), 'src/gen', () => {
   console.log('gen: proto/ -> src/gen/');
   const { status } = spawnSync('buf', ['generate'], { cwd: ROOT, env: pinnedEnv(), stdio: 'inherit' });
   if (status !== 0) {

@@ -1,12 +1,14 @@
 /**
  * Renews the pictures of the README from what the commands print: runs the demo on a terminal of its own
- * (`script` of util-linux), lets the standby join, looks at the heap from outside, and draws both.
+ * (`script` of util-linux), lets the standby join, looks at the heap from outside, and draws both; then the console,
+ * in Chromium.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { consolePictures } from './docs/console.ts';
 import { framesOf, terminalSvg } from './docs/terminal.ts';
 import { ROOT } from './lib/project.ts';
 
@@ -54,3 +56,4 @@ for (const [path, svg] of Object.entries(pictures)) {
   writeFileSync(join(ROOT, path), svg);
   console.log(`pictures: ${path}`);
 }
+for (const path of await consolePictures()) console.log(`pictures: ${path}`);

@@ -44,10 +44,15 @@ export function digest(paths: readonly string[], more: readonly string[] = []): 
  * Runs `step` unless it ran before with the same `key` and `output` is still there. The key is kept in
  * `.make/`, by content and not by time, so that switching branches back and forth repeats nothing wrongly.
  */
-export function unlessDone(name: string, key: string, output: string, step: () => void): void {
+export async function unlessDone(
+  name: string,
+  key: string,
+  output: string,
+  step: () => void | Promise<void>,
+): Promise<void> {
   const stamp = join(ROOT, '.make', name);
   if (existsSync(join(ROOT, output)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === key) return;
-  step();
+  await step();
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, key);
 }

@@ -31,8 +31,11 @@ export const SUITES: readonly Suite[] = [
   },
   {
     name: 'types',
-    what: 'types of sources, tests, examples and scripts (tsc)',
-    commands: [['tsc', '--noEmit']],
+    what: 'types of sources, tests, examples, scripts and the console (tsc)',
+    commands: [
+      ['tsc', '--noEmit'],
+      ['tsc', '--noEmit', '-p', 'src/admin/console'],
+    ],
   },
   {
     name: 'proto',
@@ -61,6 +64,13 @@ export const SUITES: readonly Suite[] = [
     folders: ['test/deploy'],
     built: true,
     needs: ['hadolint', 'kubernetes-validate', 'check-jsonschema'],
+  },
+  {
+    name: 'console',
+    what: 'the console as a person uses it, in Chromium',
+    folders: ['test/console'],
+    built: true,
+    needs: ['chromium'],
   },
   { name: 'shells', what: 'completion in zsh', folders: ['test/shells'], needs: ['zsh'] },
   {

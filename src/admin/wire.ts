@@ -106,6 +106,8 @@ export const LOAD_COLUMNS = [
   'reported',
   'reportTime',
   'interval',
+  /** Calls a second, as it reported them: of all its callers. */
+  'reportedRps',
   /** From the history: calls a second, failed ones, and times of calls in ms. */
   'rps',
   'errors',
@@ -237,6 +239,8 @@ export interface UpstreamInfo {
 }
 
 export interface OpenCall {
+  /** Its number among those that are open; another call's once it is over. */
+  readonly n: number;
   readonly path: string;
   readonly serverId: string;
   readonly ageMs: number;

@@ -38,6 +38,16 @@ export const ONLY_IN: readonly { package: RegExp; folders: readonly string[] }[]
 export const SDK_PACKAGES = ['@grpc/grpc-js', '@bufbuild/protobuf'];
 export const SDKS = ['client', 'backend'];
 
+/**
+ * What is built for browsers, with all that it imports in it: packages that users need not have, and of the rest of
+ * `src/` these files alone. Nothing else imports it.
+ */
+export const BUNDLED = {
+  folder: 'src/admin/console',
+  packages: ['preact', 'uplot'],
+  files: ['src/admin/wire.ts', 'src/core/core.ts'],
+} as const;
+
 /** What users and programs start from: their exports are public, and what they reach is alive. */
 export const ENTRIES = [
   'src/index.ts',
@@ -47,6 +57,8 @@ export const ENTRIES = [
   // The demo starts these as processes.
   'src/cli/demo/backend-process.ts',
   'src/cli/demo/caller-process.ts',
+  // The console's page loads it.
+  'src/admin/console/main.tsx',
 ];
 
 /** Exports that nothing in `src/` imports, as `path#name`, each with the reason why it is one all the same. */

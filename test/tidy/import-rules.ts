@@ -1,6 +1,15 @@
 /** Rules about what a file of `src/` may import and touch. */
 import { posix } from 'node:path';
-import { INTERFACE, MAY_IMPORT, ONLY_IN, PURE, PURE_MODULES, SDK_PACKAGES, SDKS } from './folders.ts';
+import {
+  BUNDLED,
+  INTERFACE,
+  MAY_IMPORT,
+  ONLY_IN,
+  PURE,
+  PURE_MODULES,
+  SDK_PACKAGES,
+  SDKS,
+} from './folders.ts';
 import { blanked, importsOf, lineAt, type Violation } from './source.ts';
 
 /** `src/core/heap.ts` → `core`; `src/index.ts`, which wires like `cli`, → `cli`. */
@@ -64,8 +73,39 @@ export function packageOf(from: string): string {
     .join('/');
 }
 
+const isBundled = (path: string): boolean => path.startsWith(`${BUNDLED.folder}/`);
+
+/** Imports across the edge of what is built for browsers. */
+export function acrossBundle(path: string, text: string): Violation[] {
+  return importsOf(text).flatMap(({ from, line }) => {
+    const says = isBundled(path) ? wrongForBrowsers(path, from) : wrongOfBrowsers(path, from);
+    return says === undefined ? [] : [{ path, line, says }];
+  });
+}
+
+function wrongForBrowsers(path: string, from: string): string | undefined {
+  if (!from.startsWith('.')) {
+    const allowed: readonly string[] = BUNDLED.packages;
+    return allowed.includes(packageOf(from))
+      ? undefined
+      : `browsers get ${allowed.join(' and ')} alone, not ${from}`;
+  }
+  const target = resolved(path, from);
+  const allowed: readonly string[] = BUNDLED.files;
+  return isBundled(target) || allowed.includes(target)
+    ? undefined
+    : `${target} is no part of what browsers get`;
+}
+
+function wrongOfBrowsers(path: string, from: string): string | undefined {
+  if (!from.startsWith('.') || !isBundled(resolved(path, from))) return undefined;
+  return `${from} is built for browsers and is no module of the balancer`;
+}
+
 /** Packages that `package.json` does not bring to a user; `declared` are those that it does. */
 export function undeclared(path: string, text: string, declared: readonly string[]): Violation[] {
+  // Its packages are built into it.
+  if (isBundled(path)) return [];
   return importsOf(text)
     .filter(
       ({ from }) => !from.startsWith('.') && !from.startsWith('node:') && !declared.includes(packageOf(from)),

@@ -2,7 +2,7 @@
 /** Each tidy rule catches what it is there for, and lets pass what is fine. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { impure, undeclared, wrongWay } from './import-rules.ts';
+import { acrossBundle, impure, undeclared, wrongWay } from './import-rules.ts';
 import type { Violation } from './source.ts';
 import { deadLinks, machinePath, narrowed, tooLong, unfinished, unreasoned } from './text-rules.ts';
 import { deadExports, deadFiles, idleAllowances } from './tree-rules.ts';
@@ -60,6 +60,18 @@ test('OpenTelemetry and pino stay in telemetry', () => {
   catches(importing('src/cli/a.ts', '@opentelemetry/api'), 2, /for telemetry alone/);
   catches(importing('src/control/a.ts', 'pino'), 2, /pino is for telemetry alone/);
   passes(importing('src/telemetry/a.ts', 'pino'));
+});
+
+test('what is built for browsers imports what they get, and nothing else imports it', () => {
+  const crossing = (path: string, from: string): Violation[] =>
+    acrossBundle(path, `\nimport { x } from '${from}';\n`);
+  catches(crossing('src/admin/console/parts/a.tsx', '../../../core/heap.ts'), 2, /core\/heap.ts is no part/);
+  catches(crossing('src/admin/console/a.tsx', 'node:fs'), 2, /browsers get preact and uplot alone/);
+  catches(crossing('src/admin/assets.ts', './console/store.ts'), 2, /built for browsers/);
+  passes(crossing('src/admin/console/parts/a.tsx', '../../wire.ts'));
+  passes(crossing('src/admin/console/a.tsx', 'preact/hooks'));
+  passes(crossing('src/admin/console/parts/a.tsx', '../store.ts'));
+  passes(crossing('src/admin/assets.ts', './admin.ts'));
 });
 
 test('a package that users do not get is caught', () => {

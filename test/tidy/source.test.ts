@@ -19,6 +19,16 @@ test('the contents of strings, templates and regular expressions are blanked, wh
   assert.match(shown, /\.test\(i\), j \/ k \/ l\);$/);
 });
 
+test('tags of JSX are no regular expressions', () => {
+  const text =
+    "const a = <b class={c}>{d}</b>;\nconst e = <f g={h} />; // i\nconst k = l.replace(/>/g, 'm') / n;";
+  const shown = blanked(text, { strings: true });
+  assert.equal(
+    shown,
+    "const a = <b class={c}>{d}</b>;\nconst e = <f g={h} />;     \nconst k = l.replace(   g, ' ') / n;",
+  );
+});
+
 test('imports of every form are found with their names and lines', () => {
   const text = [
     "import { a, type B as C } from './x.ts';",

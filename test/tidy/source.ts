@@ -32,8 +32,16 @@ export function escaped(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
 }
 
-/** After these a slash begins a regular expression and no division. */
-const BEFORE_REGEXP = /(?:^|[(,=:[!&|?{};+\-*%<>~^]|\b(?:return|typeof|case|of|in|await|yield))\s*$/;
+/**
+ * After these a slash begins a regular expression and no division. A `<` directly before it begins a closing
+ * tag of JSX, and a `}` before `/>` ends an element's last attribute.
+ */
+const BEFORE_REGEXP = /(?:^|[(,=:[!&|?{};+\-*%>~^]|<(?=\s)|\b(?:return|typeof|case|of|in|await|yield))\s*$/;
+const ENDS_ELEMENT = /\}\s*$/;
+
+function startsRegExp(before: string, next: string | undefined): boolean {
+  return BEFORE_REGEXP.test(before) && !(next === '>' && ENDS_ELEMENT.test(before));
+}
 
 /** The text with comments blanked, and with `strings` the contents of strings too; lengths and lines stay. */
 export function blanked(text: string, { strings }: { strings: boolean }): string {
@@ -76,7 +84,7 @@ export function blanked(text: string, { strings }: { strings: boolean }): string
     } else if (char === '`') {
       take(i + 1, false);
       templatePart();
-    } else if (char === '/' && BEFORE_REGEXP.test(out.slice(-40))) {
+    } else if (char === '/' && startsRegExp(out.slice(-40), text[i + 1])) {
       const end = /\/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\[\n])+\//y;
       end.lastIndex = i;
       take(i + (end.exec(text)?.[0].length ?? 1), strings);

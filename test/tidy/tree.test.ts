@@ -6,7 +6,7 @@ import { extname, join } from 'node:path';
 import { test } from 'node:test';
 import { filesBelow, ROOT } from '../../scripts/lib/project.ts';
 import { ALLOWED_EXPORTS, ENTRIES, SDKS } from './folders.ts';
-import { folderOf, impure, packageOf, undeclared, wrongWay } from './import-rules.ts';
+import { acrossBundle, folderOf, impure, packageOf, undeclared, wrongWay } from './import-rules.ts';
 import { importsOf, type Violation } from './source.ts';
 import { deadLinks, machinePath, narrowed, tooLong, unfinished, unreasoned } from './text-rules.ts';
 import { deadExports, deadFiles, idleAllowances } from './tree-rules.ts';
@@ -74,6 +74,7 @@ test('the tree is there', () => {
 });
 test('no file is too long', () => over(code('src', 'test', 'scripts', 'examples'), tooLong));
 test('imports go one way', () => over(src, wrongWay));
+test('what browsers get is apart', () => over(src, acrossBundle));
 test('pure folders are pure', () => over(src, impure));
 test('src imports what users get', () => over(src, (path, text) => undeclared(path, text, declared)));
 test('every dependency is used', () => {

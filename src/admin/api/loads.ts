@@ -43,6 +43,10 @@ export class Loads {
     values[11] = loads.reported[slot] as number;
     values[12] = loads.reportTime[slot] as number;
     values[13] = loads.intervalMs[slot] || Number.NaN;
+    values[14] =
+      (loads.reportTime[slot] as number) > Number.NEGATIVE_INFINITY
+        ? (loads.rps[slot] as number)
+        : Number.NaN;
     return true;
   }
 

@@ -115,6 +115,7 @@ function connectionsOf(proxy: TransparentProxy, mesh: Mesh): ReturnType<Sources[
   return {
     ...proxy.connections(ADMIN_LIMITS.listed),
     calls: open.slice(0, ADMIN_LIMITS.listed).map(call => ({
+      n: call.index,
       path: call.path,
       serverId: call.backend?.id ?? '',
       ageMs: now - call.received,

@@ -1,0 +1,260 @@
+// biome-ignore-all lint/a11y/useSemanticElements: elements of a table cannot leave out the rows that are not in sight
+/**
+ * A table of any length: only the rows in sight are there. It is one stop of the Tab key; arrows move
+ * within it (https://www.w3.org/WAI/ARIA/apg/patterns/grid/).
+ */
+import type { ComponentChildren } from 'preact';
+import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
+
+export interface Column<T> {
+  readonly key: string;
+  readonly label: string;
+  /** What it means, for who points at it. */
+  readonly about?: string;
+  /** Of CSS grid, such as `minmax(8rem, 2fr)`. */
+  readonly width: string;
+  readonly align?: 'end';
+  /** Shown where there is room: 1 always, 2 on a tablet, 3 on a wide screen alone. */
+  readonly rank: 1 | 2 | 3;
+  readonly cell: (row: T) => ComponentChildren;
+  /** Without it the column cannot be sorted by; unknown ones come last. */
+  readonly sort?: (row: T) => number | string | null;
+}
+
+export interface Sorting {
+  readonly key: string;
+  readonly down: boolean;
+}
+
+interface TableProps<T> {
+  readonly label: string;
+  readonly columns: readonly Column<T>[];
+  readonly rows: readonly T[];
+  readonly keyOf: (row: T) => string;
+  readonly onOpen?: (row: T) => void;
+  /** Where nothing is chosen. Without it rows come as they are. */
+  readonly sorting?: Sorting;
+  readonly empty: string;
+  readonly class?: string;
+  readonly selected?: string;
+}
+
+const ROW = 32;
+const BEYOND = 8;
+
+export function Table<T>(props: TableProps<T>) {
+  const { label, rows, keyOf, onOpen, empty, class: name = '', selected } = props;
+  const id = useId();
+  const scroller = useRef<HTMLDivElement>(null);
+  const [sorting, setSorting] = useState(props.sorting);
+  const [view, setView] = useState({ top: 0, height: 400, width: 1_200 });
+  const [active, setActive] = useState('');
+  const columns = props.columns.filter(
+    column => column.rank <= (view.width >= 1_040 ? 3 : view.width >= 640 ? 2 : 1),
+  );
+  const ordered = useOrder(rows, props.columns, sorting, keyOf, scroller);
+
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    if (element === null) return;
+    const measure = (): void =>
+      setView({ top: element.scrollTop, height: element.clientHeight, width: element.clientWidth });
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    measure();
+    element.addEventListener('scroll', measure, { passive: true });
+    return () => {
+      observer.disconnect();
+      element.removeEventListener('scroll', measure);
+    };
+  }, []);
+
+  const from = Math.max(0, Math.floor(view.top / ROW) - BEYOND);
+  const to = Math.min(ordered.length, Math.ceil((view.top + view.height) / ROW) + BEYOND);
+  const grid = columns.map(column => column.width).join(' ');
+  const rowId = (key: string): string => `${id}-${key}`;
+  const activeAt = ordered.findIndex(row => keyOf(row) === active);
+
+  const move = (event: KeyboardEvent): void => {
+    if (event.target !== event.currentTarget) return;
+    const page = Math.max(1, Math.floor(view.height / ROW) - 2);
+    const by = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -1e9, End: 1e9 }[event.key];
+    const row = ordered[activeAt];
+    if (event.key === 'Enter' && row !== undefined) onOpen?.(row);
+    if (by === undefined || ordered.length === 0) return;
+    event.preventDefault();
+    const next = activeAt < 0 ? 0 : Math.max(0, Math.min(ordered.length - 1, activeAt + by));
+    setActive(keyOf(ordered[next] as T));
+    const element = scroller.current;
+    if (element === null) return;
+    // Below the head, which sticks.
+    if (next * ROW < element.scrollTop) element.scrollTop = next * ROW;
+    const bottom = (next + 2) * ROW - element.clientHeight;
+    if (bottom > element.scrollTop) element.scrollTop = bottom;
+  };
+
+  return (
+    <div class={`table ${name}`}>
+      <div
+        ref={scroller}
+        class="table-scroll"
+        role="grid"
+        tabIndex={0}
+        aria-label={label}
+        aria-rowcount={ordered.length + 1}
+        aria-colcount={columns.length}
+        aria-activedescendant={activeAt >= from && activeAt < to ? rowId(active) : undefined}
+        onKeyDown={move}
+        onFocus={event => {
+          if (event.target === event.currentTarget && activeAt < 0 && ordered.length > 0) {
+            setActive(keyOf(ordered[from > 0 ? from + BEYOND : 0] as T));
+          }
+        }}
+      >
+        {/* biome-ignore lint/a11y/useFocusableInteractive: the grid has the focus, and says which row is meant */}
+        <div role="row" class="table-head" style={{ gridTemplateColumns: grid }} aria-rowindex={1}>
+          {columns.map(column => (
+            <Head
+              key={column.key}
+              column={column}
+              sorting={sorting}
+              onSort={() =>
+                setSorting(before => ({
+                  key: column.key,
+                  down: before?.key === column.key ? !before.down : column.align === 'end',
+                }))
+              }
+            />
+          ))}
+        </div>
+        <div role="rowgroup" class="table-body" style={{ height: `${ordered.length * ROW}px` }}>
+          {ordered.slice(from, to).map((row, i) => {
+            const key = keyOf(row);
+            const classes = [key === active ? 'active' : '', key === selected ? 'selected' : ''];
+            return (
+              // biome-ignore lint/a11y/useFocusableInteractive: the grid has the focus, and says which row is meant
+              // biome-ignore lint/a11y/useKeyWithClickEvents: the grid's keys do the same
+              <div
+                key={key}
+                id={rowId(key)}
+                role="row"
+                aria-rowindex={from + i + 2}
+                aria-selected={key === selected}
+                class={`table-row ${classes.join(' ')}`}
+                style={{ gridTemplateColumns: grid, transform: `translateY(${(from + i) * ROW}px)` }}
+                onClick={() => {
+                  setActive(key);
+                  onOpen?.(row);
+                }}
+              >
+                {columns.map(column => (
+                  // biome-ignore lint/a11y/useFocusableInteractive: the grid has the focus, and says which row is meant
+                  <div
+                    key={column.key}
+                    role="gridcell"
+                    class={`cell ${column.align ?? ''} col-${column.key}`}
+                  >
+                    {column.cell(row)}
+                  </div>
+                ))}
+              </div>
+            );
+          })}
+        </div>
+      </div>
+      {ordered.length === 0 && <p class="empty">{empty}</p>}
+    </div>
+  );
+}
+
+interface HeadProps<T> {
+  readonly column: Column<T>;
+  readonly sorting: Sorting | undefined;
+  readonly onSort: () => void;
+}
+
+function Head<T>({ column, sorting, onSort }: HeadProps<T>) {
+  const { key, label, about, align = '', sort } = column;
+  const order = sorting?.key !== key ? 'none' : sorting.down ? 'descending' : 'ascending';
+  return (
+    // biome-ignore lint/a11y/useFocusableInteractive: what can be used in it is the button
+    <div
+      role="columnheader"
+      class={`cell ${align}`}
+      aria-sort={sort === undefined ? undefined : order}
+      title={about}
+    >
+      {sort === undefined ? (
+        label
+      ) : (
+        <button type="button" class="sort" data-order={order} onClick={onSort} tabIndex={-1}>
+          {label}
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** Rows change places under nobody's pointer: while it is over the table, the order stays. */
+function useOrder<T>(
+  rows: readonly T[],
+  columns: readonly Column<T>[],
+  sorting: Sorting | undefined,
+  keyOf: (row: T) => string,
+  scroller: { readonly current: HTMLDivElement | null },
+): readonly T[] {
+  const held = useRef<{ readonly of: Sorting | undefined; readonly keys: ReadonlyMap<string, number> }>(
+    undefined,
+  );
+  const over = useRef(false);
+  useEffect(() => {
+    const element = scroller.current;
+    if (element === null) return;
+    const enter = (): void => {
+      over.current = true;
+    };
+    const leave = (): void => {
+      over.current = false;
+    };
+    element.addEventListener('pointerenter', enter);
+    element.addEventListener('pointerleave', leave);
+    return () => {
+      element.removeEventListener('pointerenter', enter);
+      element.removeEventListener('pointerleave', leave);
+    };
+  }, [scroller]);
+  const sort = columns.find(column => column.key === sorting?.key)?.sort;
+  if (sort === undefined || sorting === undefined) return rows;
+  const { current } = held;
+  if (over.current && current !== undefined && current.of === sorting) {
+    const at = (row: T): number => current.keys.get(keyOf(row)) ?? Number.MAX_SAFE_INTEGER;
+    return [...rows].sort((a, b) => at(a) - at(b));
+  }
+  const ordered = sorted(rows, sort, sorting.down, keyOf);
+  held.current = { of: sorting, keys: new Map(ordered.map((row, i) => [keyOf(row), i])) };
+  return ordered;
+}
+
+const NAMES = new Intl.Collator('en', { numeric: true });
+
+function sorted<T>(
+  rows: readonly T[],
+  sort: (row: T) => number | string | null,
+  down: boolean,
+  keyOf: (row: T) => string,
+): T[] {
+  const keyed = rows.map(row => ({ row, value: sort(row), key: keyOf(row) }));
+  keyed.sort((a, b) => {
+    if (a.value === null || b.value === null) {
+      if (a.value !== b.value) return a.value === null ? 1 : -1;
+    } else {
+      const both = typeof a.value === 'number' && typeof b.value === 'number';
+      const by = both
+        ? (a.value as number) - (b.value as number)
+        : NAMES.compare(String(a.value), String(b.value));
+      if (by !== 0) return down ? -by : by;
+    }
+    return NAMES.compare(a.key, b.key);
+  });
+  return keyed.map(({ row }) => row);
+}

@@ -1,0 +1,146 @@
+/** What is known of the balancer, as its stream tells it. */
+import {
+  type CallInfo,
+  type EventInfo,
+  type Heap,
+  type Hello,
+  LOAD_COLUMNS,
+  type LoadColumn,
+  type PoolInfo,
+  type ServerInfo,
+  type Settings,
+  type Totals,
+  type Update,
+} from '../wire.ts';
+
+export interface Backend extends ServerInfo {
+  /** By `LOAD_COLUMNS`; empty until it was told. */
+  readonly load: readonly (number | null)[];
+}
+
+export type Status = 'connecting' | 'live' | 'lost' | 'paused';
+
+const KEPT_EVENTS = 500;
+const KEPT_CALLS = 400;
+const AT = Object.fromEntries(LOAD_COLUMNS.map((name, i) => [name, i])) as Record<LoadColumn, number>;
+
+export function loadOf(backend: Backend | undefined, column: LoadColumn): number | null {
+  return backend?.load[AT[column]] ?? null;
+}
+
+export class Store {
+  hello: Hello | undefined;
+  settings: Settings = { writes: false, traceLink: null };
+  totals: Totals | undefined;
+  heap: Heap | undefined;
+  readonly pools = new Map<string, PoolInfo>();
+  /** By row. */
+  readonly rows = new Map<number, Backend>();
+  readonly byId = new Map<string, Backend>();
+  /** Newest first. */
+  events: readonly EventInfo[] = [];
+  calls: readonly CallInfo[] = [];
+  /** True once all was told that there is. */
+  complete = false;
+
+  status: Status = 'connecting';
+  /** Of the last message, by this machine's monotonic clock, ms. */
+  heardAt = performance.now();
+  /** What to add to this machine's clock to have the balancer's. */
+  private skew = 0;
+  private readonly listeners = new Set<() => void>();
+
+  /** The balancer's clock, ms since 1970. */
+  now(): number {
+    return Date.now() + this.skew;
+  }
+
+  /** How long ago something was said, ms. */
+  get silence(): number {
+    return performance.now() - this.heardAt;
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  changed(): void {
+    for (const listener of this.listeners) listener();
+  }
+
+  setStatus(status: Status): void {
+    if (this.status === status) return;
+    this.status = status;
+    this.changed();
+  }
+
+  begin(hello: Hello): void {
+    // What was told by another life of the balancer has other numbers.
+    const anew = this.hello !== undefined && Math.abs(this.hello.epoch - hello.epoch) > 5_000;
+    this.hello = hello;
+    this.skew = hello.now - Date.now();
+    this.heardAt = performance.now();
+    this.status = 'live';
+    this.forget();
+    if (anew) this.calls = [];
+    this.events = [];
+  }
+
+  apply(update: Update): void {
+    this.heardAt = performance.now();
+    this.skew = update.time - Date.now();
+    if (update.reset === true) this.forget();
+    for (const row of update.gone ?? []) this.drop(row);
+    for (const server of update.servers ?? [])
+      this.put({ ...server, load: this.rows.get(server.row)?.load ?? [] });
+    for (const [row, ...load] of update.loads ?? []) {
+      const known = this.rows.get(row as number);
+      if (known !== undefined) this.put({ ...known, load });
+    }
+    for (const service of update.poolsGone ?? []) this.pools.delete(service);
+    for (const pool of update.pools ?? []) this.pools.set(pool.service, pool);
+    if (update.heap !== undefined) this.heap = update.heap;
+    if (update.totals !== undefined) this.totals = update.totals;
+    if (update.settings !== undefined) this.settings = update.settings;
+    if (update.events !== undefined) {
+      this.events = [...update.events.toReversed(), ...this.events].slice(0, KEPT_EVENTS);
+    }
+    if (update.calls !== undefined) this.addCalls(update.calls);
+    if (update.more === undefined) this.complete = true;
+    this.changed();
+  }
+
+  /** Age of a server's last report, ms; null: it has made none. */
+  reportAge(backend: Backend): number | null {
+    const time = loadOf(backend, 'reportTime');
+    return time === null || this.hello === undefined
+      ? null
+      : Math.max(0, this.now() - this.hello.epoch - time);
+  }
+
+  private addCalls(calls: readonly CallInfo[]): void {
+    const known = new Set(this.calls.map(call => call.n));
+    const fresh = calls.filter(call => !known.has(call.n)).reverse();
+    this.calls = [...fresh, ...this.calls].slice(0, KEPT_CALLS);
+  }
+
+  private put(backend: Backend): void {
+    this.rows.set(backend.row, backend);
+    this.byId.set(backend.id, backend);
+  }
+
+  private drop(row: number): void {
+    const known = this.rows.get(row);
+    this.rows.delete(row);
+    if (known !== undefined && this.byId.get(known.id)?.row === row) this.byId.delete(known.id);
+  }
+
+  private forget(): void {
+    this.rows.clear();
+    this.byId.clear();
+    this.pools.clear();
+    this.heap = undefined;
+    this.complete = false;
+  }
+}
