@@ -86,6 +86,16 @@ const file = z.strictObject({
   happenings: z.array(what).default([]),
   antagonists: z.strictObject({ share, factor: positive, every: duration }).optional(),
   surges: z.array(z.strictObject({ at: duration, until: duration, factor: positive })).default([]),
+  scaling: z
+    .strictObject({
+      threshold: positive.default(0.8),
+      for: duration,
+      cooldown: duration,
+      scaleInBelow: z.number().min(0).default(0),
+      stable: duration,
+      max: z.number().int().min(1),
+    })
+    .optional(),
   warmUp: duration.prefault('12.2s'),
   from: duration.optional(),
   until: duration.optional(),
@@ -161,6 +171,16 @@ function toScenario(from: File): Scenario {
       },
     }),
     surges: from.surges.map(({ at, until, factor }) => ({ atMs: at, untilMs: until, factor })),
+    ...(from.scaling && {
+      scaling: {
+        threshold: from.scaling.threshold,
+        forMs: from.scaling.for,
+        cooldownMs: from.scaling.cooldown,
+        scaleInBelow: from.scaling.scaleInBelow,
+        stableMs: from.scaling.stable,
+        max: from.scaling.max,
+      },
+    }),
     warmUpMs: from.warmUp,
     fromMs: from.from ?? from.warmUp,
     untilMs: from.until ?? Number.POSITIVE_INFINITY,
@@ -256,6 +276,14 @@ export function writeScenario(scenario: Scenario): string {
       until: time(untilMs),
       factor,
     })),
+    scaling: scenario.scaling && {
+      threshold: scenario.scaling.threshold,
+      for: time(scenario.scaling.forMs),
+      cooldown: time(scenario.scaling.cooldownMs),
+      scaleInBelow: scenario.scaling.scaleInBelow,
+      stable: time(scenario.scaling.stableMs),
+      max: scenario.scaling.max,
+    },
     warmUp: time(scenario.warmUpMs),
     from: time(scenario.fromMs),
     until: lasting(scenario.untilMs),

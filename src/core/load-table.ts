@@ -60,6 +60,8 @@ export class LoadTable extends CallRows {
   capacityTime = new Float64Array(0);
 
   failureReported = new Float64Array(0);
+  /** Share of reports, of those that can be told, that say fewer in flight than we alone have there. */
+  private doubt = new Float64Array(0);
   /** When the present warm-up began, ms. */
   warmSince = new Float64Array(0);
 
@@ -123,6 +125,7 @@ export class LoadTable extends CallRows {
     this.capacity[slot] = 0;
     this.capacityTime[slot] = Number.NEGATIVE_INFINITY;
     this.failureReported[slot] = 0;
+    this.doubt[slot] = 0;
   }
 
   /** A warm-up begins: proofs count from now on. */
@@ -162,7 +165,8 @@ export class LoadTable extends CallRows {
     this.utilization[slot] = utilization;
     this.failureReported[slot] = rps > 0 ? eps / rps : 0;
 
-    const told = sample.inFlight >= 0 ? Math.min(sample.inFlight, most) : Number.NaN;
+    const said = sample.inFlight >= 0 ? Math.min(sample.inFlight, most) : Number.NaN;
+    const told = this.isBelieved(slot, said) ? said : Number.NaN;
     const inFlight = told >= 0 ? told : Math.min(this.inferInFlight(slot, rps, windowMs), most);
     this.countOthers(slot, inFlight, interval, sinceMs, Number.NaN);
     this.reported[slot] = told;
@@ -217,6 +221,19 @@ export class LoadTable extends CallRows {
     this.intervalMs[slot] = interval;
     if (time > (this.reportTime[slot] as number)) this.reportTime[slot] = time;
     return interval;
+  }
+
+  /**
+   * Whether a number in flight can be true. Of one that often has fewer than we alone have there, none is believed:
+   * it would draw calls by it. A truthful one has fewer only for calls that are on the wire.
+   */
+  private isBelieved(slot: number, said: number): boolean {
+    const own = this.relayed(slot);
+    if (own > 0 && said >= 0) {
+      const before = this.doubt[slot] as number;
+      this.doubt[slot] = before + SCORE.doubtStep * ((said < own ? 1 : 0) - before);
+    }
+    return !((this.doubt[slot] as number) > SCORE.doubtMost);
   }
 
   /** A report without in-flight: calls that others had served, times how long a call takes here (Little's law). */
@@ -276,6 +293,7 @@ export class LoadTable extends CallRows {
     this.capacity = wider(Float64Array, this.capacity);
     this.capacityTime = wider(Float64Array, this.capacityTime);
     this.failureReported = wider(Float64Array, this.failureReported);
+    this.doubt = wider(Float64Array, this.doubt);
     this.warmSince = wider(Float64Array, this.warmSince);
     this.weight = wider(Float64Array, this.weight);
     this.growRows(size);

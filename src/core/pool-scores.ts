@@ -41,6 +41,12 @@ export class PoolScores {
   /** What of a member is in the sums now; its capacity is 0 where it does not count. */
   private countedOthers = new Float64Array(0);
   private countedCapacity = new Float64Array(0);
+  private countedOwn = new Float64Array(0);
+  private sumOwn = 0;
+
+  /** By member: slow mean of own calls in flight, and when it was computed. */
+  private ownMean = new Float64Array(0);
+  private ownMeanTime = new Float64Array(0);
 
   private readonly cell = new Float64Array(1);
   private readonly round = {
@@ -61,6 +67,9 @@ export class PoolScores {
     this.parts = enlarged(this.parts, capacity << ROW);
     this.countedOthers = enlarged(this.countedOthers, capacity);
     this.countedCapacity = enlarged(this.countedCapacity, capacity);
+    this.countedOwn = enlarged(this.countedOwn, capacity);
+    this.ownMean = enlarged(this.ownMean, capacity);
+    this.ownMeanTime = enlarged(this.ownMeanTime, capacity);
   }
 
   /** Writes a member's key into a cell: returned, it would be boxed where this is not inlined. */
@@ -90,11 +99,13 @@ export class PoolScores {
   /** A member comes in, its terms from what its row says. */
   enter(member: number, slot: number, eligible: boolean, now: number): void {
     this.parts[(member << ROW) + STEP] = Number.NaN;
+    this.ownMean[member] = this.loads.own(slot);
+    this.ownMeanTime[member] = now;
     this.refresh(member, slot, eligible, now);
   }
 
   leave(member: number): void {
-    this.share(member, 0, 0);
+    this.share(member, 0, 0, 0);
   }
 
   /** Learns W from an own call that was served. */
@@ -134,16 +145,20 @@ export class PoolScores {
 
     const last = loads.others[slot] as number;
     const reports = !Number.isNaN(last);
-    if (eligible && reports) this.share(member, last, scaled);
-    else this.share(member, 0, 0);
+    const ownMean = this.meanOwnOf(member, slot, now);
+    if (eligible && reports) this.share(member, last, ownMean, scaled);
+    else this.share(member, 0, 0, 0);
     const fair = this.sumCapacity > 0 ? Math.max(0, (this.sumOthers * scaled) / this.sumCapacity) : 0;
     let others = fair;
     let stale = 1;
-    if (reports) {
+    if (!reports) {
+      if (this.sumOwn > SCORE.ownFloor)
+        others = 0.5 * fair + 0.5 * ((this.sumOthers * ownMean) / this.sumOwn);
+    } else {
       const age = now - (loads.reportTime[slot] as number);
       const prior = 0.5 * (loads.othersMean[slot] as number) + 0.5 * fair;
       const interval = loads.intervalMs[slot] as number;
-      others = othersEstimate(last, prior, age, this.residence(), sweepRoundMs(interval));
+      others = othersEstimate(last, prior, age, this.forgetting(), sweepRoundMs(interval));
       if (interval > 0 && age > SCORE.staleIntervals * interval) {
         const ownAge = loads.meanAgeMs(slot, now);
         stale = staleFactor(loads.latencyOf(slot), this.residence(), ownAge, this.meanAgeMs);
@@ -161,17 +176,30 @@ export class PoolScores {
     this.parts[(member << ROW) + PENALTY] = failure * failure * SCORE.failureCostS * this.mean();
   }
 
+  /** Slow mean of own calls in flight on a member. */
+  private meanOwnOf(member: number, slot: number, now: number): number {
+    const own = this.loads.own(slot);
+    const elapsed = now - (this.ownMeanTime[member] as number);
+    this.ownMeanTime[member] = now;
+    const mean = this.ownMean[member] as number;
+    const next = own + (mean - own) * Math.exp(-Math.max(0, elapsed) / SCORE.othersFloorMs);
+    this.ownMean[member] = next;
+    return next;
+  }
+
   /** Puts a member's part of the sums in the place of what it was; 0 of both takes it out. */
-  private share(member: number, others: number, capacity: number): void {
+  private share(member: number, others: number, own: number, capacity: number): void {
     const counted = this.countedCapacity[member] as number;
     if (counted > 0) this.counting--;
     if (capacity > 0) this.counting++;
     this.sumOthers += others - (this.countedOthers[member] as number);
     this.sumCapacity += capacity - counted;
+    this.sumOwn += own - (this.countedOwn[member] as number);
     this.countedOthers[member] = others;
+    this.countedOwn[member] = own;
     this.countedCapacity[member] = capacity;
     // What rounding leaves behind would be shared out by what rounding leaves behind.
-    if (this.counting === 0) this.sumOthers = this.sumCapacity = 0;
+    if (this.counting === 0) this.sumOthers = this.sumCapacity = this.sumOwn = 0;
   }
 
   /** Counts an eligible member into the round that `endRound` closes. */
@@ -255,6 +283,14 @@ export class PoolScores {
     if (!Number.isNaN(this.residenceMs)) return Math.max(0.01, this.residenceMs);
     if (!Number.isNaN(this.residenceToldMs)) return Math.max(0.01, this.residenceToldMs);
     return SCORE.residenceDefaultMs;
+  }
+
+  /**
+   * Over what time a number in flight is forgotten: the mean age of calls in flight, which is that of what is left of
+   * them. Of exponential calls it is W; where few calls are much longer than the rest, those are what is in flight.
+   */
+  private forgetting(): number {
+    return this.meanAgeMs > 0 ? Math.max(0.01, this.meanAgeMs) : this.residence();
   }
 
   private mean(): number {

@@ -10,6 +10,8 @@
  *              prior = ½·ō + ½·(Σ o)·c / Σ c        own history, and the fair share by capacity
  *              ô     = prior + (o − prior)·w,  w = exp(−age / W),  W = mean residence time of a call;
  *              w is its mean over the time until ô is computed next: at a report and in each sweep
+ *            of one that never reports: ½·(fair share) + ½·(mean own there)·(Σ o)/(Σ mean own), since others
+ *            see it as we do; the fair share alone, which does not fall where it idles, would starve it
  *     δ      2: a bias towards large servers; 0.5 is best for the mean, 2 for the 99th percentile
  *     c      learned capacity in calls/s times weight, on a grid of e^0.25 around the pool's geometric
  *            mean g, so that noise in it does not send every balancer to the same server
@@ -39,6 +41,11 @@ export const SCORE = {
   /** Floor of the time constant of ō, ms; the other side is `othersIntervals` report intervals. */
   othersFloorMs: 2_000,
   othersIntervals: 1.5,
+  /** Sum of mean own calls on those that report below which it says nothing of how many there are elsewhere. */
+  ownFloor: 0.1,
+  /** EWMA step a report of the doubt in its calls in flight, and the doubt above which they are not believed. */
+  doubtStep: 0.1,
+  doubtMost: 0.5,
   /** Floor of the memory of capacity, ms; the other side is `capacityIntervals` report intervals. */
   capacityFloorMs: 5_000,
   capacityIntervals: 3,

@@ -110,12 +110,7 @@ export class Happenings {
         });
         return;
       case 'drain':
-        at(atMs, () => {
-          for (const balancer of world.balancers) {
-            if (balancer.drain === undefined) balancer.leave(index, world.now());
-            else balancer.drain(index, world.now());
-          }
-        });
+        at(atMs, () => world.drain(index));
     }
   }
 

@@ -220,4 +220,33 @@ const LIMITS: readonly Scenario[] = [
   }),
 ];
 
-export const SCENARIOS: readonly Scenario[] = [...STEADY, ...REPORTING, ...FAULTS, ...LIMITS];
+/** 8 servers and 4 that wait; twice as many calls for 45 s. */
+const CROWD: Partial<Scenario> = {
+  servers: [group(8), group(4, { standby: true })],
+  load: { utilization: 0.55, rate: 0, skew: 0 },
+  surges: [{ atMs: 30_000, untilMs: 75_000, factor: 2 }],
+  scaling: {
+    threshold: 0.8,
+    forMs: 5_000,
+    cooldownMs: 5_000,
+    scaleInBelow: 0.5,
+    stableMs: 15_000,
+    max: 4,
+  },
+  fromMs: 30_000,
+  calls: UNBOUNDED,
+};
+
+/** The threshold rule adds servers, and takes them back. */
+const SCALING: readonly Scenario[] = [
+  scenario('flash-crowd', 'twice as many calls at once; standbys join by the threshold rule', {
+    ...CROWD,
+    untilMs: 75_000,
+  }),
+  scenario('scale-in', 'the same, until the crowd is gone and what was added has drained', {
+    ...CROWD,
+    untilMs: 150_000,
+  }),
+];
+
+export const SCENARIOS: readonly Scenario[] = [...STEADY, ...REPORTING, ...FAULTS, ...LIMITS, ...SCALING];

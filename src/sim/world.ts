@@ -9,6 +9,7 @@ import { Event } from './events.ts';
 import { Happenings } from './happenings.ts';
 import { EventQueue } from './queue.ts';
 import { Random } from './random.ts';
+import { ScalingInSim } from './scaling.ts';
 import type { Scenario } from './scenario.ts';
 import { Server } from './server.ts';
 import { Signals } from './signals.ts';
@@ -52,6 +53,7 @@ export class Simulation implements World {
   private readonly signals: Signals;
   private readonly waiting: WaitingCalls[];
   private readonly happenings: Happenings;
+  private readonly scaling: ScalingInSim | undefined;
   private readonly tally: Tally;
   /** True calls in flight by server, those on their way there included. */
   private readonly assigned: Int32Array;
@@ -90,6 +92,9 @@ export class Simulation implements World {
     });
     this.waiting = Array.from({ length: count }, () => new WaitingCalls());
     this.happenings = new Happenings(this);
+    if (scenario.scaling !== undefined) {
+      this.scaling = new ScalingInSim(scenario.scaling, scenario.reportMs, this, this.happenings.notes);
+    }
     if (plot === true) this.samples = { times: [], inFlight: this.servers.map(() => []) };
     for (let index = 0; index < count; index++) {
       this.balancers.push(policy.create(this, index, new Random(seed, Stream.BALANCERS + index)));
@@ -409,6 +414,7 @@ export class Simulation implements World {
     this.queue.push(this.clock + TICK_MS, Event.TICK, index);
     const balancer = this.balancers[index] as Balancer;
     balancer.tick?.(this.clock);
+    if (index === 0) this.scaling?.tick(this.clock);
     if ((this.waiting[index] as WaitingCalls).size > 0) this.retry(index, this.clock);
   }
 
@@ -432,6 +438,14 @@ export class Simulation implements World {
     for (const server of this.servers) samples.inFlight[server.index]?.push(server.inFlight);
     const windowMs = Math.min(scenario.untilMs - scenario.fromMs, 60_000);
     if (clock < scenario.fromMs + windowMs) this.queue.push(clock + windowMs / SAMPLES, Event.SAMPLE, 0);
+  }
+
+  /** A server takes no more calls. */
+  drain(index: number): void {
+    for (const balancer of this.balancers) {
+      if (balancer.drain === undefined) balancer.leave(index, this.clock);
+      else balancer.drain(index, this.clock);
+    }
   }
 
   /** A server can be reached from now on. */

@@ -49,7 +49,15 @@ export function polyline(
   colour: string,
   width = 1.5,
 ): string {
-  const path = points.map(([x, y]) => `${round(x)},${round(y)}`).join(' ');
+  let path = '';
+  let last: readonly [number, number] | undefined;
+  points.forEach((point, n) => {
+    // What is less than a pixel from the last one is not seen.
+    const near = last !== undefined && Math.abs(point[0] - last[0]) + Math.abs(point[1] - last[1]) < 1;
+    if (near && n < points.length - 1) return;
+    last = point;
+    path += `${path === '' ? '' : ' '}${round(point[0])},${round(point[1])}`;
+  });
   return `<polyline fill="none" stroke="${colour}" stroke-width="${width}" stroke-linejoin="round" points="${path}"/>`;
 }
 
