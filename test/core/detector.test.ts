@@ -163,6 +163,8 @@ test('a process that stood still takes nobody for hung when it wakes', () => {
     rig.advance(1000);
   }
   for (const id of ['a', 'b', 'c']) rig.open(id);
+  // Long enough silent to be watched, not long enough to be given up.
+  rig.advance(2_500);
   rig.now += 60_000;
   rig.detector.look(rig.now);
   rig.now += 100;
