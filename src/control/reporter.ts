@@ -124,10 +124,10 @@ export class Reporter implements Receiver<ReportLoadRequest> {
     this.sink.end(new RpcError(Status.ABORTED, why));
   }
 
-  /** An operator has removed the server. */
-  removed(): void {
+  /** An operator has removed the server, or scaling has let it go. */
+  removed(by: string): void {
     this.finish();
-    this.sink.end(new RpcError(Status.FAILED_PRECONDITION, `${this.id} was removed by an operator`));
+    this.sink.end(new RpcError(Status.FAILED_PRECONDITION, `${this.id} was removed by ${by}`));
   }
 
   /** The server has left, after its own word. */

@@ -165,7 +165,7 @@ export class Reporters {
     }
     if (after === undefined) {
       // An operator's removal keeps the claim beneath it, and this one ends with its stream.
-      reporter.removed();
+      reporter.removed(before?.drain?.by === 'scaling' ? 'scaling, after its drain' : 'an operator');
       this.options.lifecycle.leave(id);
       return;
     }

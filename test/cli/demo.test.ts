@@ -75,3 +75,24 @@ test('--seconds ends by itself and compares with round robin, as JSON', { timeou
     assert.ok(byServer['fast-1'] > 0 && byServer['fast-2'] > 0);
   }
 });
+
+test('--overload: the servers pass 80 %, and the standby joins by itself', { timeout: 60_000 }, async () => {
+  const demo = start(['demo', '--overload', '--plain', '--control', '127.0.0.1:0', '--admin', '127.0.0.1:0']);
+  const { pid = 0, stdout } = demo;
+  assert.ok(stdout !== null);
+  const ended = once(demo, 'close');
+  const seen: string[] = [];
+  try {
+    for await (const line of createInterface(stdout)) {
+      seen.push(line);
+      if (/ standby (warming|active) /.test(line)) break;
+    }
+  } finally {
+    process.kill(pid, 'SIGINT');
+  }
+  const [code] = await ended;
+  assert.equal(code, 0);
+  const text = seen.join('\n');
+  assert.match(text, /standby: warming \(.+ over the threshold 80 % for \d+\.\d s/);
+  assert.match(text, /^ +\d+ s .* {2}utilization \d+% /m);
+});

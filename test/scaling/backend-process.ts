@@ -1,5 +1,5 @@
 /**
- * A backend that reports, as a process of its own: `backend-process.ts ID CONTROL [standby]`. It prints its
+ * A backend that reports, as a process of its own: `backend-process.ts ID CONTROL [standby|LIMIT]`. It prints its
  * address once it is registered. By IPC it is told its utilization (`{ utilization }`), and it tells what the
  * balancer tells it (`{ event }`).
  *
@@ -11,6 +11,7 @@ import { createLoadReporter } from '../../src/backend/backend.ts';
 import { EchoRequest, EchoResponse } from '../../src/gen/echo/v1/echo.ts';
 
 const [id = '', control = '', role = ''] = process.argv.slice(2);
+let open = 0;
 let utilization = 0.5;
 process.on('message', (message: { utilization: number }) => {
   utilization = message.utilization;
@@ -20,6 +21,7 @@ const reporter = createLoadReporter({
   balancers: [control],
   services: ['echo.v1.EchoService'],
   standby: role === 'standby',
+  ...(/^\d+$/.test(role) && { maxConcurrency: Number(role) }),
   applicationUtilization: () => utilization,
 });
 for (const event of ['activate', 'drain'] as const) reporter.on(event, () => process.send?.({ event }));
@@ -28,7 +30,11 @@ server.register(
   '/echo.v1.EchoService/Echo',
   (call: grpc.ServerUnaryCall<EchoRequest, EchoResponse>, answer: grpc.sendUnaryData<EchoResponse>) => {
     const [delay = '0'] = call.metadata.get('delay-ms');
-    setTimeout(() => answer(null, { message: call.request.message, serverId: id }), Number(delay));
+    process.send?.({ open: ++open });
+    setTimeout(() => {
+      open--;
+      answer(null, { message: call.request.message, serverId: id });
+    }, Number(delay));
   },
   (response: EchoResponse) => Buffer.from(EchoResponse.encode(response).finish()),
   (bytes: Buffer) => EchoRequest.decode(bytes),

@@ -16,6 +16,8 @@ export interface Backend {
   readonly address: string;
   /** What the balancer told it. */
   readonly told: string[];
+  /** Most calls that it had at once. */
+  most(): number;
   says(utilization: number): void;
 }
 
@@ -58,12 +60,17 @@ export async function startBackend(
     await gone;
   });
   const told: string[] = [];
-  child.on('message', (message: { event: string }) => told.push(message.event));
+  let most = 0;
+  child.on('message', (message: { event?: string; open?: number }) => {
+    if (message.event !== undefined) told.push(message.event);
+    most = Math.max(most, message.open ?? 0);
+  });
   const [line] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
   return {
     process: child,
     address: line.toString().trim(),
     told,
+    most: () => most,
     says: utilization => void child.send({ utilization }),
   };
 }
@@ -84,12 +91,12 @@ export interface Chat {
 }
 
 /** A unary call; resolves with the id of the server that answered. */
-export function callBy(client: grpc.Client): (delayMs?: number) => Promise<string> {
-  return (delayMs = 0) =>
+export function callBy(client: grpc.Client): (delayMs?: number, timeoutMs?: number) => Promise<string> {
+  return (delayMs = 0, timeoutMs = 20_000) =>
     new Promise((resolve, reject) => {
       const metadata = new grpc.Metadata();
       metadata.set('delay-ms', String(delayMs));
-      const options = { deadline: Date.now() + 20_000 };
+      const options = { deadline: Date.now() + timeoutMs };
       const request = { message: 'x' };
       client.makeUnaryRequest(
         `/${SERVICE}/Echo`,

@@ -12,8 +12,8 @@ export interface OverloadOptions {
 /** A rule that is quick enough to be watched. */
 export const OVERLOAD_RULE = `scaling: { threshold: 0.8, for: 3s, cooldown: 5s, scaleIn: { below: 0.5, for: 6s } }`;
 
-/** Times the calm rate: some 93 and 31 % of what three servers can do. */
-const FLOOD = 1.5;
+/** Times the calm rate: some 87 and 31 % of what three servers can do at the default rate. */
+const FLOOD = 1.4;
 const EBB = 0.5;
 const CALM_MS = 4_000;
 /** Time to see what the newcomer is worth, ms. */
