@@ -30,6 +30,9 @@ export class Roster implements Others {
   #told = '';
   #callOff: (() => void) | undefined;
   readonly #stop: () => void;
+  /** A word of this instance on itself is on its way. */
+  #joining = false;
+  #leaving = false;
   #closed = false;
 
   constructor(options: RosterOptions) {
@@ -60,6 +63,7 @@ export class Roster implements Others {
   /** Says that this instance leaves; what it claims stays for the next life. */
   async leave(): Promise<void> {
     const { registry } = this.#options;
+    this.#leaving = true;
     const told = registry.propose({ kind: 'leave' }, 'ends').then(
       () => {},
       () => {},
@@ -78,7 +82,11 @@ export class Roster implements Others {
 
   #join(cause: string): void {
     const { control, proxy } = this.#options.own;
-    this.#options.registry.propose({ kind: 'join', control, proxy }, cause).catch(() => {});
+    this.#joining = true;
+    const over = () => {
+      this.#joining = false;
+    };
+    this.#options.registry.propose({ kind: 'join', control, proxy }, cause).then(over, over);
   }
 
   #later(): void {
@@ -106,10 +114,10 @@ export class Roster implements Others {
   /** The first of those that are there does it; the others, in their order, where it does not. */
   #retireSilent(): void {
     const { id: own, epoch, registry, logAnswers } = this.#options;
-    if (!logAnswers()) return;
+    if (!logAnswers() || this.#joining || this.#leaving) return;
     const all = registry.instances();
     const self = all.find(one => one.id === own);
-    if (registry.pending === 0 && (self === undefined || self.epoch !== epoch || !self.present)) {
+    if (self === undefined || self.epoch !== epoch || !self.present) {
       this.#join('was taken for gone, and is there');
       this.#options.onRetired();
       return;

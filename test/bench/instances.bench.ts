@@ -22,11 +22,11 @@ const SECONDS = Number(values.seconds);
 const BACKENDS = 8;
 const COUNTS = [1, 2, 4] as const;
 const KINDS = [
-  { name: 'four slots', slots: 4, serviceMs: 60, bound: 1.1 },
-  { name: 'single-slot', slots: 1, serviceMs: 30, bound: 1.25 },
+  { name: 'four slots', slots: 4, serviceMs: 120, bound: 1.1 },
+  { name: 'single-slot', slots: 1, serviceMs: 60, bound: 1.25 },
 ] as const;
-/** Warm-up of instances and callers that does not count, ms. */
-const SETTLE_MS = 4_000;
+/** Warm-up of backends, instances and callers, which does not count, ms. */
+const SETTLE_MS = 12_000;
 
 interface Figure {
   readonly kind: string;

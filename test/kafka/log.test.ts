@@ -1,8 +1,10 @@
 /** The log on one real broker: one list for all, whose order settles conflicts; what is told to whom. */
 import assert from 'node:assert/strict';
-import { cpSync } from 'node:fs';
+import { cpSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Kafka, startKafka } from '../../scripts/lib/kafka.ts';
+import { command } from '../cli/process.ts';
 import { claim, server } from '../core/registry-support.ts';
 import { until } from '../instances/fleet.ts';
 import { folder, member, removeFolders } from './support.ts';
@@ -52,6 +54,17 @@ test('instances that share a log come to the same facts, and who loses a conflic
   await until('both have read all', () => a.registry.position >= last && b.registry.position >= last);
   assert.equal(a.registry.digest(), b.registry.digest());
   assert.equal(a.log.status().state, 'healthy');
+
+  const file = join(folder(), 'heapmesh.yaml');
+  writeFileSync(file, `state: { log: kafka, brokers: [${brokers.join(', ')}] }`);
+  const dumped = await command(['log', 'dump', '--config', file]);
+  assert.equal(dumped.code, 0, dumped.stderr);
+  const lines = dumped.stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line));
+  assert.equal(lines.at(-1).position, last);
+  assert.deepEqual(lines[0].body, claim('x'));
   await Promise.all([a.close(), b.close()]);
 });
 

@@ -65,9 +65,9 @@ test('a new instance begins with all of them; steady ones hardly write', { timeo
   const session = new Session({ brokers, clientId: 'test' }, 0);
   const end = async () => (await session.bounds('heapmesh.log')).end;
   // What a start has to say is said.
-  await sleep(3_000);
+  await sleep(1_500);
   const from = await end();
-  const seconds = 11;
+  const seconds = 6;
   await sleep(seconds * 1_000);
   const records = (await end()) - from;
   await session.close();

@@ -35,8 +35,19 @@ export const register: Register = (program, io) => {
   command(
     'dump',
     'print every record',
-    'Prints every record that is whole, one JSON object a line: file, offset, position, time, and the entry, the note of load or the noted pick.',
-  ).action(async (directory: string) => dump(await existing(directory), io));
+    'Prints every record that is whole, one JSON object a line: file, offset, position, time, and the entry, the note of load or the noted pick. With --config of a log on Kafka: every record of its topic.',
+  )
+    .option('--config <file>', 'configuration of a log on Kafka, which is read instead of a directory')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  heapmesh log dump\n  heapmesh log dump --config heapmesh.yaml | tail',
+    )
+    .action(async (directory: string, { config }: { readonly config?: string }) => {
+      if (config === undefined) return dump(await existing(directory), io);
+      // Loaded here, so that nobody else waits for Kafka's client.
+      const { dumpKafka } = await import('../log/dump-kafka.ts');
+      await dumpKafka(config, io);
+    });
 
   command(
     'verify',

@@ -18,8 +18,9 @@ import type { Log, LogStatus, OnEntry, OpenedLog } from '../log.ts';
 import { Fences } from './fences.ts';
 import { Outbox } from './outbox.ts';
 import { LogFault, type Recovery, recover } from './recover.ts';
+import { Sender } from './sender.ts';
 import { type KafkaCluster, kafkaCode, reasonOf, Session } from './session.ts';
-import { encodeMark, Snapshots } from './snapshots.ts';
+import { Snapshots } from './snapshots.ts';
 import { Spool } from './spool.ts';
 import { type Topics, topicsOf } from './topics.ts';
 
@@ -45,7 +46,7 @@ export class KafkaLog implements Log {
   readonly #outbox: Outbox;
   readonly #spool: Spool;
   readonly #snapshots: Snapshots;
-  readonly #key: Buffer;
+  readonly #sender: Sender;
   #fences = new Fences();
   /** By instance, its last note of load. */
   readonly #loads = new Map<string, Buffer>();
@@ -66,8 +67,6 @@ export class KafkaLog implements Log {
   readonly #ending = new AbortController();
   #loops: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
-  #wake: (() => void) | undefined;
-  #note: Buffer | undefined;
 
   /** Of this life, as its proposals say. */
   #epoch = 0;
@@ -76,15 +75,26 @@ export class KafkaLog implements Log {
   #lastAnswer = 0;
   #lastFault = '';
   #told: LogStatus['state'] = 'healthy';
-  readonly #counts = { appended: 0, copies: 0, fenced: 0, unread: 0, brokers: 0 };
+  readonly #counts = { copies: 0, fenced: 0, unread: 0, brokers: 0 };
 
   private constructor(options: KafkaLogOptions, spool: Spool, left: readonly Buffer[]) {
     this.#options = options;
     this.#topics = topicsOf(options.topic);
     this.#spool = spool;
     this.#outbox = new Outbox(spool, left, now);
-    this.#key = Buffer.from(options.instanceId);
     this.#snapshots = new Snapshots(options, this.#topics);
+    this.#sender = new Sender({
+      cluster: options,
+      topics: this.#topics,
+      key: Buffer.from(options.instanceId),
+      outbox: this.#outbox,
+      snapshots: this.#snapshots,
+      mayWrite: () => this.#recovered && this.#banned === '',
+      onFault: why => {
+        this.#lastFault = why;
+      },
+      pause: attempt => this.#pause(backoffMs(attempt)),
+    });
     this.#lastAnswer = now();
   }
 
@@ -124,7 +134,7 @@ export class KafkaLog implements Log {
     if (this.#closed) return Promise.reject(new Error('the log is closed: it takes no more entries'));
     this.#epoch = proposal.epoch;
     const kept = this.#outbox.add(proposal);
-    this.#wake?.();
+    this.#sender.wake();
     return kept;
   }
 
@@ -141,8 +151,7 @@ export class KafkaLog implements Log {
   }
 
   noteLoads(note: LoadNote): void {
-    this.#note = encodeLoads(note);
-    this.#wake?.();
+    this.#sender.note(encodeLoads(note));
   }
 
   /** Where snapshots come from, and who takes one where entries were missed. */
@@ -168,6 +177,7 @@ export class KafkaLog implements Log {
       inFile: this.#outbox.inFile,
       snapshotPosition: this.#snapshots.position,
       snapshotsWritten: this.#snapshots.written,
+      appended: this.#sender.appended,
       ...this.#counts,
     };
     return { state, why: this.#why(state), pending: waiting, durable: this.#next, figures };
@@ -186,7 +196,7 @@ export class KafkaLog implements Log {
     this.#closed = true;
     clearInterval(this.#timer);
     this.#ending.abort();
-    this.#wake?.();
+    this.#sender.end();
     await this.#loops;
     await this.#outbox.spool(0);
     await this.#spool.close();
@@ -255,6 +265,7 @@ export class KafkaLog implements Log {
     this.#next = next;
     this.#end = Math.max(this.#end, next);
     this.#recovered = true;
+    this.#sender.wake();
     this.#answered();
   }
 
@@ -263,7 +274,7 @@ export class KafkaLog implements Log {
       void this.#outbox.spool();
       this.#tell();
     }, KAFKA_LIMITS.spoolAfterMs / 2);
-    this.#loops = Promise.all([this.#readAll(), this.#writeAll()]).catch(error =>
+    this.#loops = Promise.all([this.#readAll(), this.#sender.run()]).catch(error =>
       this.#options.onError?.(error),
     );
   }
@@ -298,7 +309,7 @@ export class KafkaLog implements Log {
     try {
       const recovery = await this.#recover(Number.POSITIVE_INFINITY);
       if (recovery === undefined) return;
-      if (recovery.envelope.position + recovery.tail.length < this.#next) {
+      if (recovery.next < this.#next) {
         throw new LogFault(
           `the topic ${this.#topics.log} ends before position ${this.#next}, which was there before`,
         );
@@ -337,7 +348,8 @@ export class KafkaLog implements Log {
       if (this.#counts.unread === 1)
         this.#options.onNote?.(`position ${position} of ${this.#topics.log} is left out: ${reasonOf(error)}`);
     }
-    if (this.#backlog === undefined) {
+    if (this.#backlog !== undefined) this.#snapshots.count(value.length);
+    else {
       this.#snapshots.passed(value.length, own, () => ({
         position,
         fences: this.#fences.all(),
@@ -388,66 +400,6 @@ export class KafkaLog implements Log {
       this.#loads.delete(this.#loads.keys().next().value as string);
     this.#onHeard?.(origin);
     return origin === this.#options.instanceId;
-  }
-
-  async #writeAll(): Promise<void> {
-    let attempt = 0;
-    let session = new Session(this.#options, attempt);
-    while (!this.#closed) {
-      const note = this.#note;
-      const idle = !this.#outbox.isDue && note === undefined && !this.#snapshots.isDue;
-      if (idle || !this.#recovered || this.#banned !== '') {
-        await this.#rest(this.#recovered && this.#banned === '' ? 60_000 : 100);
-        continue;
-      }
-      try {
-        if (this.#outbox.isDue) await this.#writeBatch(session);
-        else if (this.#snapshots.isDue) {
-          const position = await this.#snapshots.write(session);
-          if (position > 0) await session.append(this.#topics.log, this.#key, [encodeMark(position)]);
-        } else if (note !== undefined) {
-          if (this.#note === note) this.#note = undefined;
-          await session.append(this.#topics.log, this.#key, [note], true);
-        }
-        attempt = 0;
-      } catch (error) {
-        if (this.#closed) break;
-        this.#lastFault = reasonOf(error);
-        void session.close();
-        await this.#pause(backoffMs(attempt));
-        session = new Session(this.#options, ++attempt);
-      }
-    }
-    await session.close();
-  }
-
-  async #writeBatch(session: Session): Promise<void> {
-    const { keys, messages } = this.#outbox.batch();
-    if (messages.length > 0) {
-      try {
-        await session.append(this.#topics.log, this.#key, messages);
-      } catch (error) {
-        if (!/TOO_LARGE/.test(kafkaCode(error))) throw error;
-        const why = `the topic ${this.#topics.log} takes no record of ${messages[0]?.length} octets: raise its max.message.bytes`;
-        this.#outbox.tooLarge(keys, new Error(why));
-        return;
-      }
-      this.#counts.appended += messages.length;
-    }
-    this.#outbox.sent(keys);
-  }
-
-  /** Waits until there is something to do. */
-  async #rest(mostMs: number): Promise<void> {
-    await new Promise<void>(resolve => {
-      const timer = setTimeout(resolve, mostMs);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      if (this.#closed) this.#wake();
-    });
-    this.#wake = undefined;
   }
 
   async #pause(ms: number): Promise<void> {

@@ -143,11 +143,6 @@ export class Outbox {
     this.#unsent = this.#unsent.filter(key => this.#waiting.has(key));
   }
 
-  /** After a failure whose outcome is unknown: all that was not read back is sent again; copies count once. */
-  resend(): void {
-    this.#unsent = [...this.#waiting.keys()];
-  }
-
   /** Writes what has waited for long to the local file, and empties that once nothing in it waits. */
   async spool(afterMs: number = KAFKA_LIMITS.spoolAfterMs): Promise<void> {
     if (this.#spooling) return;

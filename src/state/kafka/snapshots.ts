@@ -54,10 +54,15 @@ export class Snapshots {
     this.#octets = 0;
   }
 
-  /** A record of the log was taken in; `moment` is asked where that makes a snapshot due here. */
-  passed(octets: number, own: boolean, moment: () => Moment): void {
+  /** A record of the log was read. */
+  count(octets: number): void {
     this.#records++;
     this.#octets += octets;
+  }
+
+  /** A record of the log was taken in; `moment` is asked where that makes a snapshot due here. */
+  passed(octets: number, own: boolean, moment: () => Moment): void {
+    this.count(octets);
     if (this.take === undefined || this.#due !== undefined) return;
     const share = Math.max(
       this.#records / KAFKA_LIMITS.snapshotEveryRecords,
