@@ -28,7 +28,7 @@ const SERVER_BITS = 12;
 const SERVER_MASK = (1 << SERVER_BITS) - 1;
 const FORECAST_MASK = (1 << (30 - SERVER_BITS)) - 1;
 /** Points in time of a plot. */
-const SAMPLES = 240;
+const SAMPLES = 120;
 
 // Streams of random numbers, beside those of `workload.ts`: what befalls the calls must not depend on the policy.
 const Stream = { REPORTS: 3, SERVERS: 4, BALANCERS: 16 } as const;

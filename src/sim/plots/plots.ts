@@ -10,7 +10,7 @@ export function isPlotted(result: RunResult): result is Plotted {
 
 /** Shares of calls above a latency, both on a logarithmic scale: tails can be told apart. */
 export function latencyPlot(title: string, results: readonly Plotted[]): string {
-  const frame: Frame = { width: 720, height: 360, left: 56, top: 36, right: 190, bottom: 44 };
+  const frame: Frame = { width: 740, height: 364, left: 56, top: 44, right: 206, bottom: 44 };
   const steps = (results[0]?.plot.cdf.length ?? 1) - 1;
   const low = 1;
   const high = Math.max(low * 10, ...results.map(({ plot }) => plot.cdf[steps - 1] as number));
@@ -54,7 +54,7 @@ function legend(results: readonly Plotted[], left: number, top: number): string 
 
 /** Calls in flight on each server over time, one curve a server. */
 export function loadPlot(title: string, { plot }: Plotted): string {
-  const frame: Frame = { width: 720, height: 220, left: 56, top: 36, right: 20, bottom: 40 };
+  const frame: Frame = { width: 720, height: 228, left: 56, top: 44, right: 20, bottom: 40 };
   const { times, inFlight } = plot;
   const first = times[0] ?? 0;
   const last = times.at(-1) ?? 1;
@@ -115,10 +115,10 @@ export function heatPlot(title: string, { plot }: Plotted, most: number): string
   return picture(frame.width, frame.height, title, cells.join('') + timeAxis(frame, first, last, x));
 }
 
-/** From near white to dark red, in 16 steps of the square root: small differences at the low end show. */
+/** From near white to dark red, in 10 steps of the square root: small differences at the low end show. */
 function shade(count: number, most: number): string {
-  const step = Math.round(15 * Math.sqrt(Math.min(1, count / Math.max(1, most))));
-  const share = step / 15;
+  const step = Math.round(9 * Math.sqrt(Math.min(1, count / Math.max(1, most))));
+  const share = step / 9;
   const mix = (from: number, to: number): string =>
     Math.round(from + (to - from) * share)
       .toString(16)
