@@ -119,13 +119,25 @@ export class Reporters {
     const settled = registry.propose({ kind: 'claim', source: 'stream', spec }, 'registered itself', [
       address,
     ]);
+    let welcomed = false;
+    const welcome = () => {
+      if (welcomed || !this.holds(reporter)) return;
+      welcomed = true;
+      done();
+    };
+    // A log that is away for long keeps nobody out: the claim holds here, and waits to be kept.
+    const callOff = this.options.clock.after(CONTROL.keptWithinMs, () => {
+      if (this.isClaimed(spec)) welcome();
+    });
     settled.then(
       // Where the log keeps nothing any more, a backend serves all the same: its stream says that it is there.
       ({ applied, why }) => {
+        callOff();
         if (!applied) this.refuse(reporter, spec.id, this.refusalOf(spec, why));
-        else if (this.holds(reporter)) done();
+        else welcome();
       },
       (error: Error) => {
+        callOff();
         const why = `the registration could not be kept: ${error.message}`;
         this.refuse(reporter, spec.id, new RpcError(Status.UNAVAILABLE, why));
       },

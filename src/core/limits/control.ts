@@ -75,6 +75,8 @@ export const CONTROL = {
   eventBacklog: 1024,
   /** Questions to server reflection that wait because their asker does not read the answers. */
   reflectionBacklog: 64,
+  /** A registration that the log has not taken by then is answered all the same: well before a backend gives up. */
+  keptWithinMs: 1_000,
   /** A report stream must begin with a registration within this. */
   registrationMs: 10_000,
   /** Changes of a registration on one stream: each is an entry of the log. */
