@@ -113,6 +113,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       directory: instances.directory,
       tracer: traces.tracer,
       cannotKeep: state.cannotKeep,
+      welcomesUnkept: state.shared !== undefined,
       scaling: () => scaling?.status(),
     });
     const running = control;

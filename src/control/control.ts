@@ -76,6 +76,11 @@ export interface ControlOptions {
   readonly tracer?: CallTracer | undefined;
   /** Why a change cannot be kept right now; empty where it can. By default it always can. */
   readonly cannotKeep?: () => string;
+  /**
+   * Registrations that the log does not take within a second are answered all the same: for a log on other
+   * machines, which may be away for long. Default false: answered once they are durable.
+   */
+  readonly welcomesUnkept?: boolean;
 }
 
 export interface Control {
@@ -131,6 +136,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     allow: host => allow(host),
     reportIntervalMs: () => config.control.reportIntervalMs,
     addresses: instances,
+    welcomesUnkept: options.welcomesUnkept ?? false,
   });
   const watches = new Watches({
     ...shared,

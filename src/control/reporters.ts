@@ -27,6 +27,8 @@ export interface ReportersOptions {
   readonly instanceId: string;
   readonly allow: AllowBackend;
   readonly reportIntervalMs: () => number;
+  /** A claim that the log has not taken for long is answered all the same. */
+  readonly welcomesUnkept: boolean;
   /** Control addresses of all instances. */
   readonly addresses: () => readonly string[];
 }
@@ -127,7 +129,7 @@ export class Reporters {
     };
     // A log that is away for long keeps nobody out: the claim holds here, and waits to be kept.
     const callOff = this.options.clock.after(CONTROL.keptWithinMs, () => {
-      if (this.isClaimed(spec)) welcome();
+      if (this.options.welcomesUnkept && this.isClaimed(spec)) welcome();
     });
     settled.then(
       // Where the log keeps nothing any more, a backend serves all the same: its stream says that it is there.

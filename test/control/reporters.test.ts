@@ -25,6 +25,7 @@ function streams() {
     allow: allowBackends(undefined),
     reportIntervalMs: () => 1000,
     addresses: () => [],
+    welcomesUnkept: false,
   });
   const method = reporters.method() as StreamMethod<ReportLoadRequest>;
   mesh.registry.onChange((id, before, after) => reporters.changed(id, before, after));

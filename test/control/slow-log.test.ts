@@ -17,7 +17,7 @@ test('registrations are answered while the log is away, and hold', { timeout: 20
     clock: () => performance.now(),
     random: Math.random,
   });
-  const control = await startControl({ mesh, config: configOf() });
+  const control = await startControl({ mesh, config: configOf(), welcomesUnkept: true });
   const client = connect(control.address);
   try {
     const backend = new BackendStream(client);
