@@ -9,6 +9,7 @@ import type { BackendMessage, BackendSettings } from './messages.ts';
 import { demoTracer } from './tracing.ts';
 
 const SERVICE = 'echo.v1.EchoService';
+const LEAST_WINDOW_MS = 500;
 
 /** Serves calls first come first served, so many at once, each for an exponentially distributed time. */
 class Slots {
@@ -19,20 +20,25 @@ class Slots {
   private busyMs = 0;
   private since = performance.now();
   private windowStart = performance.now();
+  private share = 0;
 
   constructor(count: number, meanMs: number) {
     this.count = count;
     this.meanMs = meanMs;
   }
 
-  /** Busy share of the slots since the last call of this function. */
+  /**
+   * Busy share of the slots of late. Several balancers ask, each in its own time: a share since whoever
+   * asked last would be one of a few ms, and as good as a throw of dice.
+   */
   utilization(): number {
     this.account();
     const window = performance.now() - this.windowStart;
-    const share = window > 0 ? this.busyMs / (window * this.count) : 0;
+    if (window < LEAST_WINDOW_MS) return this.share;
+    this.share = this.busyMs / (window * this.count);
     this.busyMs = 0;
     this.windowStart = performance.now();
-    return share;
+    return this.share;
   }
 
   serve(done: () => void): void {
