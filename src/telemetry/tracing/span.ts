@@ -51,6 +51,7 @@ export class RecordedSpan implements ReadableSpan {
   readonly droppedAttributesCount = 0;
   readonly droppedLinksCount = 0;
   private readonly source: SpanSource;
+  private parentContext: SpanContext | undefined;
 
   constructor(
     source: SpanSource,
@@ -105,9 +106,11 @@ export class RecordedSpan implements ReadableSpan {
     return contextOf(this.traceId, this.spanId, false, this.tracestate);
   }
 
+  /** Kept: the serializer asks for it several times. */
   get parentSpanContext(): SpanContext {
     const { traceId, spanId } = this.parent ?? NO_PARENT;
-    return contextOf(traceId, spanId, this.parentIsRemote, this.tracestate);
+    this.parentContext ??= contextOf(traceId, spanId, this.parentIsRemote, this.tracestate);
+    return this.parentContext;
   }
 
   get startTime(): HrTime {
