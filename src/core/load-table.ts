@@ -68,6 +68,8 @@ export class LoadTable extends CallRows {
   weight = new Float64Array(0);
   maxConcurrency = new Int32Array(0);
 
+  /** Variance of a window's completions per expected one: see `learnCapacity`. */
+  private variance: number = SCORE.capacityVariance;
   private readonly free: number[] = [];
   private readonly capacityCell: CapacityCell = { served: 0, busyS: 0, known: false };
   private readonly failureCell = new Float64Array(1);
@@ -149,6 +151,17 @@ export class LoadTable extends CallRows {
     cell[0] = Math.max(cell[0] as number, toldNow);
   }
 
+  /**
+   * A pool tells how long its calls in flight are on the mean, over how long a call is. What one pool has seen of
+   * late holds for all: their servers are the same.
+   */
+  tellAges(ageOverResidence: number): void {
+    const forgotten = this.variance + 0.2 * (SCORE.capacityVariance - this.variance);
+    let told = 0;
+    if (ageOverResidence > SCORE.varianceFromAge) told = SCORE.varianceOfAge * ageOverResidence;
+    this.variance = Math.max(SCORE.capacityVariance, forgotten, Math.min(SCORE.mostVariance, told));
+  }
+
   /** Takes a report in and re-keys the server in every pool it is in. */
   report(slot: number, sample: LoadSample, now: number): void {
     this.reports++;
@@ -180,7 +193,7 @@ export class LoadTable extends CallRows {
         cell.busyS = this.busyS[slot] as number;
         cell.known = (this.capacity[slot] as number) > 0;
         const busyS = (utilization * windowMs) / 1000;
-        this.capacity[slot] = learnCapacity(cell, served, busyS, windowMs, interval);
+        this.capacity[slot] = learnCapacity(cell, served, busyS, windowMs, interval, this.variance);
         this.served[slot] = cell.served;
         this.busyS[slot] = cell.busyS;
         this.capacityTime[slot] = now;

@@ -33,6 +33,8 @@ export class PoolScores {
   private residenceToldMs = Number.NaN;
   /** Ā, ms. */
   private meanAgeMs = 0;
+  /** The same as a geometric mean over servers, ms. */
+  private usualAgeMs = 0;
   /** Σ o and Σ c of eligible members that report, and how many these are. */
   private sumOthers = 0;
   private sumCapacity = 0;
@@ -55,6 +57,7 @@ export class PoolScores {
     logs: 0,
     known: 0,
     ages: 0,
+    logAges: 0,
     busy: 0,
   };
   private readonly loads: LoadTable;
@@ -215,6 +218,7 @@ export class PoolScores {
     const age = this.loads.meanAgeMs(slot, now);
     if (age > 0) {
       round.ages += age;
+      round.logAges += Math.log(age);
       round.busy++;
     }
   }
@@ -228,9 +232,14 @@ export class PoolScores {
       const age = round.ages / round.busy;
       // A slow mean: a stuck server must not pull up what it is compared with.
       this.meanAgeMs = this.meanAgeMs > 0 ? this.meanAgeMs + 0.05 * (age - this.meanAgeMs) : age;
+      const usual = Math.exp(round.logAges / round.busy);
+      // From what it is of exponential calls on, so that one long call at the start says nothing.
+      const before = this.usualAgeMs > 0 ? this.usualAgeMs : this.residence();
+      this.usualAgeMs = before + 0.02 * (usual - before);
+      this.loads.tellAges(this.usualAgeMs / this.residence());
     }
     round.members = round.own = 0;
-    round.logs = round.known = round.ages = round.busy = 0;
+    round.logs = round.known = round.ages = round.logAges = round.busy = 0;
   }
 
   /** The score's terms by name, for people. */

@@ -53,8 +53,17 @@ export const SCORE = {
   capacityMinCalls: 5,
   /** Without news a capacity drifts to the pool's mean over this time, ms. */
   capacityDriftMs: 20_000,
-  /** Variance of a window's completions per expected completion; 1 is Poisson, 8 bears heavy tails. */
+  /** Least variance of a window's completions per expected completion; 1 is Poisson, 8 bears heavy tails. */
   capacityVariance: 8,
+  /**
+   * That variance is that of service times over their mean squared, and the mean age of calls in flight over W is half
+   * of it plus a half. So it is this many times that ratio, for safety, and at most so much. The ages of servers
+   * are put together by their logarithms, and a ratio counts from `varianceFromAge` on: one server in trouble among ten
+   * must not put off its own discovery.
+   */
+  varianceOfAge: 4,
+  varianceFromAge: 4,
+  mostVariance: 400,
   /** A report is late when older than this many intervals. */
   staleIntervals: 1.5,
   /** Latency over this many residence times, and age over this many mean ages, make a late server worse. */
@@ -86,6 +95,7 @@ export interface CapacityCell {
  * utilization × window, in seconds. Returns the new capacity in calls/s, 0 while unknown.
  * One window's raw rps/utilization (gRFC A58) is too noisy; a window that contradicts what was
  * learned resets it, so that a server that slows down is believed at its first report.
+ * @param variance of a window's completions per expected completion
  */
 export function learnCapacity(
   cell: CapacityCell,
@@ -93,12 +103,13 @@ export function learnCapacity(
   busyS: number,
   windowMs: number,
   intervalMs: number,
+  variance: number = SCORE.capacityVariance,
 ): number {
   const memoryMs = Math.max(SCORE.capacityFloorMs, SCORE.capacityIntervals * intervalMs);
   let keep = Math.exp(-windowMs / memoryMs);
   if (cell.busyS > 0) {
     const expected = (cell.served / cell.busyS) * busyS;
-    const bound = 4 * Math.sqrt(SCORE.capacityVariance * expected + 4);
+    const bound = 4 * Math.sqrt(variance * expected + 4);
     if (Math.abs(served - expected) > bound) keep = 0;
   }
   cell.served = cell.served * keep + served;

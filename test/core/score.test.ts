@@ -37,6 +37,12 @@ test('a window that contradicts what was learned resets it', () => {
   assert.equal(learnCapacity(cell, 40, 1, 1000, 1000), 40, 'ten times slower is believed at once');
 });
 
+test('where one call is worth many others, what contradicts is more', () => {
+  const learned = () => ({ served: 1600, busyS: 4, known: true });
+  assert.equal(learnCapacity(learned(), 80, 1, 1000, 1000), 80, 'a fifth of what was expected');
+  assert.ok(learnCapacity(learned(), 80, 1, 1000, 1000, 80) > 300, 'of calls of 1 ms and 1 s that is chance');
+});
+
 test('noise within the bound does not reset', () => {
   const cell = { served: 0, busyS: 0, known: false };
   for (let i = 0; i < 20; i++) learnCapacity(cell, 320, 0.8, 1000, 1000);

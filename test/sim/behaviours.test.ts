@@ -102,6 +102,11 @@ test('where half of the servers do not report, both halves get their share', () 
   assert.ok(p99 < 115, `${p99}`);
 });
 
+test('one call worth a thousand others does not look like a server that changed', () => {
+  const { queueing99 } = simulate('two-methods', 'least-load', { calls: 40_000 });
+  assert.ok(queueing99 < 300, `${queueing99}`);
+});
+
 test('a pool in two zones keeps its calls at home while that is no worse', () => {
   const home = simulate('zones', 'least-load', { calls: 40_000 });
   const least = simulate('zones', 'least-request', { calls: 40_000 });
