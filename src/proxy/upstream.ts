@@ -139,11 +139,19 @@ export class Upstream extends Transport implements End {
     const now = this.shared.now();
     const late = now - call.received > TIMEOUT_GRAIN_MS && list.find(Field.GRPC_TIMEOUT) >= 0;
     const { forwards } = call;
-    if (!late && forwards === undefined && !hasOurs(list)) {
+    const changes = late || hasOurs(list);
+    if (!changes && forwards === undefined) {
       connection.sendList(stream, list, endStream);
       return;
     }
     connection.beginHeaders(stream);
+    if (!changes && forwards !== undefined && list.find(Field.TRACEPARENT) < 0) {
+      // Nothing is left out, so that a list that is remembered is not encoded anew.
+      connection.addList(list);
+      connection.addText(this.shared.fields.traceparent, forwards);
+      connection.endHeaders(endStream);
+      return;
+    }
     for (let i = 0; i < list.count; i++) {
       const { kind } = list.name(i);
       if (isOurs(kind) || (forwards !== undefined && kind === Field.TRACEPARENT)) continue;
