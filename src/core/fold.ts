@@ -20,7 +20,7 @@ import {
   seenBy,
   withClaim,
 } from './record.ts';
-import { begin, commit } from './record-life.ts';
+import { begin, commit, commitSeen } from './record-life.ts';
 import type { Store } from './store.ts';
 import { answeredBy, done, noServer, notUnderstood, type Verdict, verdictOf } from './verdict.ts';
 
@@ -82,13 +82,20 @@ function claim(store: Store, proposal: Proposal, source: Source, spec: ServerSpe
   if (claims.length > REGISTRY_LIMITS.originsPerServer) {
     return `${spec.id} has ${REGISTRY_LIMITS.originsPerServer} claims already`;
   }
+  // The same again, which every reconnection says, and nothing that it would lift.
+  const lifts = source === 'stream' || source === 'operator';
+  if (before?.claims === claims && !before.removed && !before.lost) {
+    const settled = !lifts || (before.drain?.by !== 'backend' && !before.seen.some(isEjected));
+    if (settled) return '';
+  }
   let after: ServerRecord = { ...(before ?? begin(spec.id)), claims, removed: undefined, lost: false };
   if (source === 'stream' && after.drain?.by === 'backend') after = { ...after, drain: undefined };
-  if (source === 'stream' || source === 'operator')
-    after = { ...after, seen: pardoned(after, origin, proposal) };
+  if (lifts) after = { ...after, seen: pardoned(after, origin, proposal) };
   commit(store, before, after, proposal);
   return '';
 }
+
+const isEjected = (seen: Seen): boolean => seen.phase === 'ejected';
 
 /** Observations once a server has come back: for one origin, or for all where it is empty. */
 function pardoned(record: ServerRecord, origin: string, since: Proposal): readonly Seen[] {
@@ -296,10 +303,15 @@ function observe(
   let since = { time, cause };
   if (phase === (old?.phase ?? 'warming')) since = old?.since ?? before.since;
   else if (phase === 'ejected' && before.lost) since = { time: before.since.time, cause };
-  const others = before.seen.filter(s => s.origin !== origin);
-  const mine: Seen = { origin, phase, healthy, ...(doubtful && { doubtful }), since };
-  const seen = [...others, mine].slice(-REGISTRY_LIMITS.originsPerServer);
-  commit(store, before, { ...before, seen }, proposal);
+  const mine: Seen = doubtful
+    ? { origin, phase, healthy, doubtful, since }
+    : { origin, phase, healthy, since };
+  // Mostly there is one instance.
+  const alone = before.seen.length === (old === undefined ? 0 : 1);
+  const seen = alone
+    ? [mine]
+    : [...before.seen.filter(s => s !== old), mine].slice(-REGISTRY_LIMITS.originsPerServer);
+  commitSeen(store, before, seen);
   return '';
 }
 

@@ -44,6 +44,11 @@ export function commit(
   );
 }
 
+/** New observations of a server that is there: they move nothing else. */
+export function commitSeen(store: Store, before: ServerRecord, seen: readonly Seen[]): void {
+  store.put(before.id, { ...before, seen });
+}
+
 function lived(before: ServerRecord | undefined, wanted: ServerRecord, proposal: Proposal): ServerRecord {
   const spec = wanted.claims[0]?.spec ?? (wanted.lost ? wanted.spec : undefined);
   const was = phaseOf(before);

@@ -75,9 +75,11 @@ export function claimantOf(source: Source, origin: string): string {
   return source === 'operator' ? source : `${source} ${origin}`;
 }
 
+const NOBODY: readonly string[] = [];
+
 /** Claimants that claim one of the two and not the other. */
 export function claimantsChanged(a: ServerRecord | undefined, b: ServerRecord | undefined): Iterable<string> {
-  if (a?.claims === b?.claims) return [];
+  if (a?.claims === b?.claims) return NOBODY;
   const changed = new Set(a?.claims.map(c => claimantOf(c.source, c.origin)));
   for (const { source, origin } of b?.claims ?? []) {
     const claimant = claimantOf(source, origin);

@@ -69,7 +69,7 @@ export class RecordStore implements Store {
     for (const claimant of claimantsChanged(before, record)) this.#flip(claimant, id);
     if (record !== undefined && record.claims.length === 0 && phaseOf(record) === 'gone') {
       this.#words.add(id);
-    } else {
+    } else if (this.#words.size > 0) {
       this.#words.delete(id);
     }
   }

@@ -20,7 +20,9 @@ export class CodecError extends Error {
 const WIDE = 255;
 /** Strings up to this many octets are remembered: ids, names, causes that come again and again. */
 const REMEMBERED_OCTETS = 64;
-const REMEMBERED = 2 ** 14;
+const REMEMBERED = 2 ** 15;
+/** Of each end of a string, what is looked at to find it. */
+const HASHED_OCTETS = 8;
 
 export class Writer {
   length = 0;
@@ -119,17 +121,19 @@ class Strings {
 
   /** ASCII of 1 to `REMEMBERED_OCTETS` octets; undefined where it is anything else. */
   read(bytes: Buffer, start: number, end: number): string | undefined {
-    let hash = 0;
-    let all = 0;
-    for (let i = start; i < end; i++) {
-      const octet = bytes[i] as number;
-      all |= octet;
-      hash = (Math.imul(hash, 31) + octet) | 0;
+    // Its beginning and its end tell most strings apart: names count up at their end.
+    let hash = end - start;
+    const middle = Math.min(end, start + HASHED_OCTETS);
+    for (let i = start; i < middle; i++) hash = (Math.imul(hash, 31) + (bytes[i] as number)) | 0;
+    for (let i = Math.max(middle, end - HASHED_OCTETS); i < end; i++) {
+      hash = (Math.imul(hash, 31) + (bytes[i] as number)) | 0;
     }
-    if (all > 0x7f) return undefined;
     const place = (hash ^ (hash >>> 15)) & (REMEMBERED - 1);
     const held = this.#held[place];
     if (held !== undefined && isSame(held, bytes, start, end)) return held;
+    let all = 0;
+    for (let i = start; i < end; i++) all |= bytes[i] as number;
+    if (all > 0x7f) return undefined;
     const text = bytes.toString('latin1', start, end);
     this.#held[place] = text;
     return text;

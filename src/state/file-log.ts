@@ -83,6 +83,8 @@ export class FileLog implements Log {
   #takeSnapshot: (() => Snapshot) | undefined;
   #snapshotting: Promise<void> | undefined;
   #snapshotPosition: number;
+  /** Position at which the last one was begun. */
+  #snapshotTried: number;
   #syncs = 0;
   #snapshots = 0;
   #notKept = 0;
@@ -95,6 +97,7 @@ export class FileLog implements Log {
     this.#feed = new Feed(recovered.snapshot.position, MEMORY_LOG_LIMITS.entries, options.onError);
     this.#durable = recovered.snapshot.position;
     this.#snapshotPosition = recovered.snapshot.position - recovered.entries;
+    this.#snapshotTried = this.#snapshotPosition;
     this.#sequence = recovered.sequence - 1;
     this.#writer = new RecordWriter(recovered.chain);
     this.#lastNotes = recovered.notes;
@@ -122,7 +125,7 @@ export class FileLog implements Log {
   snapshotFrom(take: () => Snapshot): void {
     this.#takeSnapshot = take;
     const { entries, files } = this.#options.recovered;
-    if (entries > STATE_LIMITS.startEntries || files > STATE_LIMITS.startFiles) this.snapshot();
+    if (entries > STATE_LIMITS.snapshotEntries || files > STATE_LIMITS.startFiles) this.snapshot();
   }
 
   append(proposal: Proposal): Promise<number> {
@@ -292,6 +295,7 @@ export class FileLog implements Log {
       return;
     }
     for (const { proposal, resolve } of batch) resolve(this.#feed.add(proposal));
+    if (this.last - this.#snapshotTried > STATE_LIMITS.snapshotEntries) void this.snapshot();
   }
 
   #writeAsides(position: number, now: number): void {
@@ -431,6 +435,7 @@ export class FileLog implements Log {
   async #writeSnapshot(): Promise<void> {
     const snapshot = this.#takeSnapshot?.();
     if (snapshot === undefined) return;
+    this.#snapshotTried = snapshot.position;
     if (snapshot.notUnderstood + snapshot.skipped > 0) {
       const count = snapshot.notUnderstood + snapshot.skipped;
       throw new Error(`${count} entries are of a newer version, and are kept for it`);

@@ -81,9 +81,19 @@ export function readSpec(from: Reader): ServerSpec {
   const services = readList(from, 1, reader => reader.string());
   const weight = from.number();
   const zone = from.string();
-  // By `fromEntries`, so that a label named `__proto__` is a label.
-  const labels = Object.fromEntries(readList(from, 2, reader => [reader.string(), reader.string()] as const));
+  const labels = readLabels(from);
   return { id, address, services, weight, zone, labels, maxConcurrency: from.number(), standby: from.bool() };
+}
+
+function readLabels(from: Reader): Readonly<Record<string, string>> {
+  const labels: Record<string, string> = {};
+  for (let left = from.count(2); left > 0; left--) {
+    const key = from.string();
+    const value = from.string();
+    if (key !== '__proto__') labels[key] = value;
+    else Object.defineProperty(labels, key, { value, enumerable: true, writable: true, configurable: true });
+  }
+  return labels;
 }
 
 /** `octets` is the least that an item takes. */

@@ -6,12 +6,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Body, Proposal } from '../../src/core/entries.ts';
+import { STATE_LIMITS } from '../../src/core/limits.ts';
 import { encodeProposal } from '../../src/state/codec.ts';
 import { filesIn } from '../../src/state/files.ts';
-import { encodeHead, logName, RecordWriter } from '../../src/state/format.ts';
+import { encodeHead, logName, namesAmong, RecordWriter } from '../../src/state/format.ts';
 import { openFileLog } from '../../src/state/open.ts';
 import { recover } from '../../src/state/recovery.ts';
 import { scanFile } from '../../src/state/scan.ts';
+import { writeSnapshot } from '../../src/state/snapshot-file.ts';
 import { server } from '../core/registry-support.ts';
 import { BenchSuite } from './harness.ts';
 
@@ -49,7 +51,8 @@ function bodyOf(n: number): [Body, string] {
   }
 }
 
-async function writeLog(directory: string): Promise<number> {
+/** Where `snapshotAt` is above 0, a snapshot is made there, as a running instance does every 50,000 entries. */
+async function writeLog(directory: string, snapshotAt = 0): Promise<number> {
   const files = filesIn(directory);
   await files.make();
   let chain = 0;
@@ -70,7 +73,7 @@ async function writeLog(directory: string): Promise<number> {
     await file.write(head.bytes, 0);
     let at = head.bytes.length;
     const out = new RecordWriter(head.chain);
-    while (n < RECORDS && at < FILE_OCTETS) {
+    while (n < RECORDS && at < FILE_OCTETS && !(n === snapshotAt && at > head.bytes.length)) {
       for (let i = 0; i < 1000 && n < RECORDS; i++) {
         const [body, cause] = bodyOf(n++);
         const proposal: Proposal = {
@@ -90,6 +93,9 @@ async function writeLog(directory: string): Promise<number> {
     chain = out.chain;
     octets += at;
     await file.close();
+    if (n !== snapshotAt) continue;
+    const { snapshot } = await recover(files, { mend: false });
+    await writeSnapshot(files, snapshot, [], { sequence, epoch: 1, time: 0, origin: 'lb-1' });
   }
   return octets;
 }
@@ -110,9 +116,9 @@ async function costOf(work: () => Promise<unknown>): Promise<Cost> {
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] as number;
 
-async function recovery(suite: BenchSuite, root: string): Promise<void> {
-  const directory = join(root, 'recovery');
-  const octets = await writeLog(directory);
+async function recovery(suite: BenchSuite, root: string, snapshotAt: number): Promise<void> {
+  const directory = join(root, `recovery-${snapshotAt}`);
+  const octets = await writeLog(directory, snapshotAt);
   const files = filesIn(directory);
   const raw: number[] = [];
   const whole: number[] = [];
@@ -120,7 +126,7 @@ async function recovery(suite: BenchSuite, root: string): Promise<void> {
   const ratios: number[] = [];
   for (let round = -1; round < ROUNDS; round++) {
     const read = await costOf(async () => {
-      for (const name of (await files.list()).sort()) await scanFile(files, name, () => {});
+      for (const { name } of namesAmong(await files.list()).logs) await scanFile(files, name, () => {});
     });
     const start = await costOf(() => recover(files, { mend: false }));
     if (round < 0) continue;
@@ -129,7 +135,9 @@ async function recovery(suite: BenchSuite, root: string): Promise<void> {
     wall.push(start.wallMs);
     ratios.push(start.cpuMs / read.cpuMs);
   }
-  const group = `a start with ${RECORDS} records (${(octets / 2 ** 20).toFixed(0)} MiB) of ${BACKENDS} backends`;
+  const what =
+    snapshotAt === 0 ? 'without a snapshot' : `a snapshot ${RECORDS - snapshotAt} entries before the end`;
+  const group = `a start with ${RECORDS} records (${(octets / 2 ** 20).toFixed(0)} MiB), ${BACKENDS} backends, ${what}`;
   suite.record({ group, name: 'read and check', unit: 'ms CPU', value: median(raw) });
   suite.record({
     group,
@@ -193,7 +201,9 @@ async function durability(suite: BenchSuite, root: string): Promise<void> {
 const suite = new BenchSuite('state');
 const root = await mkdtemp(join(tmpdir(), 'heapmesh-bench-'));
 try {
-  if (suite.wants('recovery')) await recovery(suite, root);
+  // As an instance leaves it, and what no instance leaves: no snapshot at all.
+  if (suite.wants('recovery')) await recovery(suite, root, RECORDS - STATE_LIMITS.snapshotEntries);
+  if (suite.wants('recovery')) await recovery(suite, root, 0);
   if (suite.wants('durability')) await durability(suite, root);
 } finally {
   await rm(root, { recursive: true, force: true });

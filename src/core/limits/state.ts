@@ -21,8 +21,8 @@ export const STATE_LIMITS = {
   noteRows: 1_000,
   /** How often a full disk is tried again, ms. */
   fullRetryMs: 5_000,
-  /** Entries behind the last snapshot with which a start makes a new one: so many are read in some 50 ms. */
-  startEntries: 50_000,
+  /** Entries behind the last snapshot that make a new one: a start folds so many in some 100 ms. */
+  snapshotEntries: 50_000,
   /** Files behind the last snapshot with which a start makes a new one: each start adds one. */
   startFiles: 8,
   /** Sampled decisions that wait to be written: beyond it they are dropped, and counted. */
