@@ -21,7 +21,7 @@ const SERVICE_MS = [20, 20, 25, 20, 30, 80, 20, 25, 40];
 const RATE = 300;
 /** Beyond the 10 s of warm-up, and until the charts have some length. */
 const WORK_S = 50;
-const SIZE = { width: 1_400, height: 1_010 };
+const SIZE = { width: 1_360, height: 940 };
 
 /** Takes the pictures into `docs/images`; returns their paths. */
 export async function consolePictures(): Promise<string[]> {
@@ -43,9 +43,8 @@ export async function consolePictures(): Promise<string[]> {
     callers.route({ via: 'proxy', address: balancer.addresses.proxy });
     callers.rate(RATE);
     await sleep(WORK_S * 1_000);
-    // Something to tell of.
+    // Something to tell of: the standby takes its place.
     await backends[6]?.stop('SIGKILL');
-    await balancer.mesh.registry.propose({ kind: 'activate', id: 'spare-1' }, 'more traffic');
     await sleep(4_000);
     return await look(`http://${balancer.addresses.admin}/`);
   } finally {
@@ -59,8 +58,8 @@ async function look(url: string): Promise<string[]> {
   const args = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking'];
   const browser = await chromium.launch({ executablePath: toolPath('chromium'), args });
   try {
-    const light = await browser.newPage({ viewport: SIZE, colorScheme: 'light' });
-    const dark = await browser.newPage({ viewport: SIZE, colorScheme: 'dark' });
+    const light = await browser.newPage({ viewport: SIZE, colorScheme: 'light', reducedMotion: 'reduce' });
+    const dark = await browser.newPage({ viewport: SIZE, colorScheme: 'dark', reducedMotion: 'reduce' });
     return [
       await take(light, url, 'docs/images/console.png'),
       await take(dark, `${url}#/overview?backend=slow-6`, 'docs/images/console-dark.png'),
@@ -74,7 +73,7 @@ async function take(page: Page, url: string, path: string): Promise<string> {
   await page.goto(url);
   await page.locator('.live.ok').waitFor();
   await page.locator('.u-over').first().waitFor();
-  // Nodes that glide have come to rest.
+  await page.locator('.events').waitFor();
   await sleep(1_500);
   await page.screenshot({ path: join(ROOT, path) });
   return path;

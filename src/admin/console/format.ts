@@ -41,8 +41,8 @@ export function number(value: Figure): string {
   const size = Math.abs(value);
   if (size >= 100_000) return `${(value / 1000).toFixed(0)}k`;
   if (size >= 10_000) return `${(value / 1000).toFixed(1)}k`;
-  if (size >= 100 || Number.isInteger(value)) return GROUPED.format(value);
-  if (size < 0.005) return '0';
+  // What is whole but for the rounding of sums is shown as whole.
+  if (size >= 100 || Math.abs(value - Math.round(value)) < 0.005) return GROUPED.format(value);
   return size >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 

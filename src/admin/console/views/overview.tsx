@@ -61,7 +61,7 @@ export function Overview({ store, pool, theme, onOpen, onZone }: OverviewProps) 
         </Panel>
       </div>
       <div class="charts">
-        <Chart {...chart} title="Calls through here" lines={RATES} format={number} />
+        <Chart {...chart} title="Calls" lines={RATES} format={number} />
         <Chart {...chart} title="Time of a call" lines={TIMES} format={duration} />
         <Chart {...chart} title="In flight" lines={FLIGHT} format={number} least={4} />
         {pool === '' ? (
