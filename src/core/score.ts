@@ -8,15 +8,17 @@
  *              o     = max(0, R − own at the moment of receipt), R = reported in flight, in all
  *              ō     = EWMA of o over reports, time constant max(2 s, 1.5·T), T = report interval
  *              prior = ½·ō + ½·(Σ o)·c / Σ c        own history, and the fair share by capacity
- *              ô     = prior + (o − prior)·w,  w = exp(−age / W),  W = mean residence time of a call;
- *              w is its mean over the time until ô is computed next: at a report and in each sweep
+ *              ô     = prior + (o − prior)·w,  w = exp(−age / Ā),  Ā = mean age of own calls in flight, which
+ *              is that of what is left of them; w is its mean over the time until ô is computed next: at a
+ *              report and in each sweep
  *            of one that never reports: ½·(fair share) + ½·(mean own there)·(Σ o)/(Σ mean own), since others
  *            see it as we do; the fair share alone, which does not fall where it idles, would starve it
  *     δ      2: a bias towards large servers; 0.5 is best for the mean, 2 for the 99th percentile
  *     c      learned capacity in calls/s times weight, on a grid of e^0.25 around the pool's geometric
  *            mean g, so that noise in it does not send every balancer to the same server
  *     stale  1 while reports come; when the last one is older than 1.5·T:
- *              max(1, ℓ / (1.5·W)) · max(1, ā / (3·Ā)),  ℓ latency there, ā mean age of own calls there
+ *              max(1, ℓ / (1.5·W)) · max(1, ā / (3·Ā)),  ℓ latency there, W mean latency of the pool,
+ *              ā mean age of own calls there
  *     f      share of failed calls, decaying over 10 s; the square forgives a single stray failure
  *     L      1 s: what a certain failure is worth in waiting
  *
