@@ -44,6 +44,8 @@ export class PoolScores {
   private countedOthers = new Float64Array(0);
   private countedCapacity = new Float64Array(0);
   private countedOwn = new Float64Array(0);
+  /** By member: 1 where its capacity was learned from enough calls once. */
+  private mature = new Float64Array(0);
   private sumOwn = 0;
 
   /** By member: slow mean of own calls in flight, and when it was computed. */
@@ -71,6 +73,7 @@ export class PoolScores {
     this.countedOthers = enlarged(this.countedOthers, capacity);
     this.countedCapacity = enlarged(this.countedCapacity, capacity);
     this.countedOwn = enlarged(this.countedOwn, capacity);
+    this.mature = enlarged(this.mature, capacity);
     this.ownMean = enlarged(this.ownMean, capacity);
     this.ownMeanTime = enlarged(this.ownMeanTime, capacity);
   }
@@ -102,6 +105,7 @@ export class PoolScores {
   /** A member comes in, its terms from what its row says. */
   enter(member: number, slot: number, eligible: boolean, now: number): void {
     this.parts[(member << ROW) + STEP] = Number.NaN;
+    this.mature[member] = 0;
     this.ownMean[member] = this.loads.own(slot);
     this.ownMeanTime[member] = now;
     this.refresh(member, slot, eligible, now);
@@ -142,7 +146,11 @@ export class PoolScores {
     const capacity = driftedCapacity(learned, mean, now - (loads.capacityTime[slot] as number));
     const { parts } = this;
     const row = member << ROW;
-    const step = gridStepOf(capacity, mean, parts[row + STEP] as number);
+    const calls = loads.provenSince(slot);
+    // A capacity that another balancer told has no calls of ours behind it.
+    if (calls >= SCORE.matureCalls || (learned > 0 && calls === 0)) this.mature[member] = 1;
+    const known = this.mature[member] === 1 ? Number.POSITIVE_INFINITY : calls;
+    const step = gridStepOf(capacity, mean, parts[row + STEP] as number, known);
     parts[row + STEP] = step;
     const scaled = Math.exp(step * SCORE.gridStep) * (loads.weight[slot] as number);
 

@@ -15,7 +15,8 @@
  *            see it as we do; the fair share alone, which does not fall where it idles, would starve it
  *     δ      2: a bias towards large servers; 0.5 is best for the mean, 2 for the 99th percentile
  *     c      learned capacity in calls/s times weight, on a grid of e^0.25 around the pool's geometric
- *            mean g, so that noise in it does not send every balancer to the same server
+ *            mean g, so that noise in it does not send every balancer to the same server; as long as it was
+ *            learned from few calls it is believed in part
  *     stale  1 while reports come; when the last one is older than 1.5·T:
  *              max(1, ℓ / (1.5·W)) · max(1, ā / (3·Ā)),  ℓ latency there, W mean latency of the pool,
  *              ā mean age of own calls there
@@ -38,6 +39,9 @@ export const SCORE = {
   failureDecayMs: 10_000,
   /** Step of the capacity grid, natural logarithm. */
   gridStep: 0.25,
+  /** Calls from which on a capacity is believed in full, and those that half of its first word is worth. */
+  matureCalls: 200,
+  doubtfulCalls: 20,
   /** A capacity moves on the grid only when it is this part of a step off. */
   gridHold: 0.8,
   /** Floor of the time constant of ō, ms; the other side is `othersIntervals` report intervals. */
@@ -126,9 +130,20 @@ export function driftedCapacity(learned: number, mean: number, ageMs: number): n
   return mean + (learned - mean) * Math.exp(-Math.max(0, ageMs) / SCORE.capacityDriftMs);
 }
 
-/** The step k of the grid for a capacity, given the step it is on now (NaN: none yet). */
-export function gridStepOf(capacity: number, mean: number, present: number): number {
+/**
+ * The step k of the grid for a capacity, given the step it is on now (NaN: none yet).
+ * @param calls that it was learned from, where it was never learned from enough: then it is believed in part, and nothing
+ *   holds it, since a few calls more tell better. One that a chance made look slow would get no calls to show it.
+ */
+export function gridStepOf(
+  capacity: number,
+  mean: number,
+  present: number,
+  calls: number = Number.POSITIVE_INFINITY,
+): number {
   const exact = Math.log(capacity / mean) / SCORE.gridStep;
+  // No step is no step, not one of −0.
+  if (calls < SCORE.matureCalls) return Math.round((exact * calls) / (calls + SCORE.doubtfulCalls)) + 0;
   if (!Number.isNaN(present) && Math.abs(exact - present) < SCORE.gridHold) return present;
   return Math.round(exact);
 }

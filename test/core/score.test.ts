@@ -66,6 +66,15 @@ test('a capacity moves on the grid only when it is 0.8 of a step off', () => {
   assert.equal(gridStepOf(g * Math.exp(0.25 * 0.21), g, first), 1);
 });
 
+test('a capacity learned from few calls is believed in part, and nothing holds it', () => {
+  const g = 100;
+  const slow = g * Math.exp(-0.25);
+  assert.equal(gridStepOf(slow, g, Number.NaN, 10), 0, 'a step too slow by ten calls is chance');
+  assert.equal(gridStepOf(slow, g, Number.NaN), -1);
+  assert.equal(gridStepOf(g * Math.exp(-1), g, Number.NaN, 20), -2, 'four steps by twenty calls are two');
+  assert.equal(gridStepOf(g * Math.exp(-0.1), g, -1, 100), 0, 'it does not stay where chance has put it');
+});
+
 test('the estimate of others starts at the report and ends at the prior', () => {
   assert.equal(othersEstimate(8, 2, 0, 20, 0), 8);
   assert.ok(Math.abs(othersEstimate(8, 2, 20, 20, 0) - (2 + 6 / Math.E)) < 1e-9);
