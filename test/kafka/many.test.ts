@@ -73,7 +73,6 @@ test('a new instance begins with all of them; steady ones hardly write', { timeo
   await session.close();
   t.diagnostic(`${records} records in ${seconds} s of three instances with ${SERVERS} steady servers`);
   assert.ok(records <= 10 * seconds, `${records} records`);
-  assert.ok(records >= 3, 'a note of load each');
 });
 
 function byId(a: NotedLoad, b: NotedLoad): number {
