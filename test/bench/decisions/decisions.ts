@@ -108,7 +108,8 @@ async function run(scenario: Scenario): Promise<Row[]> {
         const report = await turn(way);
         if (round < 0) continue;
         reports.set(way.name, [...(reports.get(way.name) ?? []), report]);
-        process.stdout.write(`\r  round ${round + 1} of ${rounds}, ${way.name.padEnd(20)}`);
+        if (process.stdout.isTTY)
+          process.stdout.write(`\r  round ${round + 1} of ${rounds}, ${way.name.padEnd(20)}`);
       }
     }
     process.stdout.write('\r');
@@ -140,6 +141,9 @@ function shares(reports: ReadonlyMap<string, readonly CallerReport[]>, backends:
     console.log(`  ${way.padEnd(20)} served % by server: ${parts.join(' ')}`);
   }
 }
+
+// Programs end with this process, but not where a signal ends it before they could be told.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 
 const unknown = values.only.filter(name => !SCENARIOS.some(scenario => scenario.name.includes(name)));
 if (unknown.length > 0 || !(rounds >= 1) || !(measureMs > 0)) {
