@@ -121,7 +121,7 @@ export function decodeProposal(message: Uint8Array): Proposal {
  * Appends the message of a proposal. Throws a RangeError for what the format has no place for; then
  * nothing that was written counts.
  */
-export function writeProposal(out: Writer, proposal: Proposal): void {
+function writeProposal(out: Writer, proposal: Proposal): void {
   out.byte(Message.PROPOSAL);
   out.string(proposal.origin);
   out.varint(proposal.epoch);

@@ -55,6 +55,10 @@ export const register: Register = (program, io) => {
     'Reads every file and every snapshot, checks checksums, order and the chain from file to file, and folds the entries to compare them with the snapshots. Exit 1 where something is wrong; a torn end, as a crash leaves it, is not.',
   )
     .addOption(outputOption())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  heapmesh log verify\n  heapmesh log verify /var/lib/heapmesh -o json',
+    )
     .action(async (directory: string, options: Printed) => {
       const reports = await verify(await existing(directory));
       printReports(io, directory, reports, options);
@@ -65,18 +69,22 @@ export const register: Register = (program, io) => {
     'repair',
     'cut the log where it is damaged',
     'Cuts the log at the first damage, so that an instance can start with what is before. What is cut off stays in files that end in .broken, and is said.',
-  ).action(async (directory: string) => {
-    const files = await existing(directory);
-    const lock = await lockDirectory(files, Math.random, text => io.stderr.write(`${text}\n`));
-    const done = await repair(files).finally(() => lock.release());
-    io.stdout.write(done.length === 0 ? 'nothing is wrong\n' : `${done.join('\n')}\n`);
-  });
+  )
+    .addHelpText('after', '\nExample:\n  heapmesh log repair /var/lib/heapmesh')
+    .action(async (directory: string) => {
+      const files = await existing(directory);
+      const lock = await lockDirectory(files, Math.random, text => io.stderr.write(`${text}\n`));
+      const done = await repair(files).finally(() => lock.release());
+      io.stdout.write(done.length === 0 ? 'nothing is wrong\n' : `${done.join('\n')}\n`);
+    });
 
   command(
     'compact',
     'write a snapshot and drop all that is in it',
     'Writes a snapshot of the state and removes the files whose entries are in it: what was before can no longer be looked at.',
-  ).action(async (directory: string) => compact(await existing(directory), io));
+  )
+    .addHelpText('after', '\nExample:\n  heapmesh log compact /var/lib/heapmesh')
+    .action(async (directory: string) => compact(await existing(directory), io));
 
   command(
     'explain',
