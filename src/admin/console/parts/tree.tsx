@@ -1,7 +1,7 @@
 /** The heap as the tree that it is: nodes glide to their new places as scores move. */
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { type Heap, Place } from '../../wire.ts';
-import { count, duration, fit, number, percent, plural } from '../format.ts';
+import { count, duration, fit, percent, plural } from '../format.ts';
 import { type Backend, loadOf, type Store } from '../store.ts';
 import { fitting, layOut, type Spot } from './tree-layout.ts';
 import { useWidth } from './use-width.ts';
@@ -113,12 +113,16 @@ function Node({ backend, spot, isRoot, heat, isCurrent, onOpen }: NodeProps) {
     Math.floor(shape === 'card' ? (width - 20) * CARD_CHARS : (width - 8) * CHIP_CHARS),
   );
   const name = shape === 'dot' ? backend.id : fit(backend.id, chars);
-  const flight = `${number(inFlight)} in flight`;
+  // As much of it as there is room for beside the score.
+  const calls = Math.round(inFlight);
+  const flight = width >= 172 ? `${count(calls)} in flight` : width >= 136 ? plural(calls, 'call') : '';
   // It begins with what is seen: WCAG 2.5.3.
   const label = [
-    ...(shape === 'card' ? [`${name} ${score} ${flight}`] : [name, score, flight]),
+    shape === 'card' ? `${name} ${score} ${flight}` : name,
     ...(name === backend.id ? [] : [backend.id]),
     ...(isRoot ? ['root: takes the next call'] : []),
+    ...(shape === 'card' ? [] : [score]),
+    `${count(calls)} in flight`,
     `utilization ${percent(utilization)}`,
     backend.state.toLowerCase(),
   ].join(', ');
