@@ -46,7 +46,7 @@ function optionsFor(
   return {
     width,
     height: HEIGHT,
-    padding: [8, 10, 0, 0],
+    padding: [8, 28, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false }, sync: { key: 'heapmesh' } },
     scales: { x: { time: true }, y: { range: (_, _low, high) => [0, Math.max(least, (high ?? 0) * 1.08)] } },
