@@ -13,6 +13,7 @@ import type { LoadNote } from '../../core/load-note.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import { Reader } from '../bytes.ts';
 import { decodeProposal, MAY_SKIP, Message } from '../codec.ts';
+import { filesIn } from '../files.ts';
 import { decodeLoads, encodeLoads } from '../load-codec.ts';
 import type { Log, LogStatus, OnEntry, OpenedLog } from '../log.ts';
 import { Fences } from './fences.ts';
@@ -105,7 +106,7 @@ export class KafkaLog implements Log {
    * @throws LogFault where the topics are not what a log needs; whatever the local file fails with.
    */
   static async open(options: KafkaLogOptions): Promise<OpenedLog & { readonly log: KafkaLog }> {
-    const { spool, left } = await Spool.open(options.directory);
+    const { spool, left } = await Spool.open(filesIn(options.directory));
     const log = new KafkaLog(options, spool, left);
     try {
       const recovery = await log.#recover(now() + (options.openMs ?? KAFKA_LIMITS.openMs));

@@ -110,7 +110,9 @@ export class Outbox {
 
   /** The log has a batch. */
   sent(keys: readonly string[]): void {
-    this.#unsent.splice(0, keys.length);
+    // Not by their count: some may have left the list while the batch was under way.
+    const gone = new Set(keys);
+    this.#unsent = this.#unsent.filter(key => !gone.has(key));
     if (this.#singly > 0) this.#singly--;
   }
 

@@ -15,11 +15,14 @@ import { after, test } from 'node:test';
 import type { Proposal } from '../../../src/core/entries.ts';
 import { snapshotDigest } from '../../../src/core/snapshot.ts';
 import { encodeProposal } from '../../../src/state/codec.ts';
+import { filesIn } from '../../../src/state/files.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../../src/state/kafka/envelope.ts';
 import { Fences } from '../../../src/state/kafka/fences.ts';
 import { Outbox } from '../../../src/state/kafka/outbox.ts';
 import { Spool } from '../../../src/state/kafka/spool.ts';
 import { claim, done, Held } from '../../core/registry-support.ts';
+import { generator, SEED } from '../../support/seed.ts';
+import { Disk } from '../disk.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'heapmesh-spool-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -49,7 +52,7 @@ test('of an origin counts what is new in its latest life', () => {
 test('the file of waiting changes gives back what was whole, and nothing behind a torn or damaged record', async () => {
   const at = fresh();
   const messages = [1, 2, 3].map(n => encodeProposal(proposal(n)));
-  const { spool, left } = await Spool.open(at);
+  const { spool, left } = await Spool.open(filesIn(at));
   assert.deepEqual(left, []);
   await spool.add(messages.slice(0, 2));
   await spool.add(messages.slice(2));
@@ -57,7 +60,7 @@ test('the file of waiting changes gives back what was whole, and nothing behind 
   const file = join(at, 'spool');
   const whole = readFileSync(file);
   const reopened = async (): Promise<Buffer[]> => {
-    const again = await Spool.open(at);
+    const again = await Spool.open(filesIn(at));
     await again.spool.close();
     return again.left;
   };
@@ -81,15 +84,48 @@ test('the file of waiting changes gives back what was whole, and nothing behind 
   // What is written behind a torn end is found again.
   writeFileSync(file, whole);
   appendFileSync(file, whole.subarray(8, 20));
-  const torn = await Spool.open(at);
+  const torn = await Spool.open(filesIn(at));
   await torn.spool.add([messages[0] as Buffer]);
   await torn.spool.close();
   assert.deepEqual(await reopened(), [...messages, messages[0]]);
 });
 
+test('a file of waiting changes on a full disk, or one that fails, loses nothing that it took', async () => {
+  const messages = [1, 2, 3].map(n => encodeProposal(proposal(n)));
+  const disk = new Disk(generator());
+  const { spool } = await Spool.open(disk.files());
+  await spool.add(messages.slice(0, 1));
+  disk.room = 20;
+  await assert.rejects(spool.add(messages.slice(1, 2)), /ENOSPC/);
+  disk.room = 10_000;
+  await spool.add(messages.slice(2));
+  const next = async () => (await Spool.open(disk.next('power cut').files())).left;
+  assert.deepEqual(await next(), [messages[0], messages[2]], `seed ${SEED}`);
+
+  disk.failSyncAfter = disk.operations;
+  await assert.rejects(spool.add(messages.slice(1, 2)), /spool cannot be made durable: EIO/);
+  const { syncs } = disk;
+  await assert.rejects(spool.add(messages.slice(1, 2)), /spool cannot be made durable: EIO/);
+  await assert.rejects(spool.clear(), /spool cannot be made durable: EIO/);
+  assert.equal(disk.syncs, syncs, 'a sync that failed is not tried again');
+  assert.deepEqual((await next()).slice(0, 2), [messages[0], messages[2]], `seed ${SEED}`);
+});
+
+test('a batch that was settled while it was under way takes nothing with it that was not sent', async () => {
+  const { spool } = await Spool.open(filesIn(fresh()));
+  const outbox = new Outbox(spool, [], () => 0);
+  for (const n of [1, 2]) void outbox.add(proposal(n));
+  const { keys } = outbox.batch();
+  void outbox.add(proposal(3));
+  outbox.settled(new Fences([{ origin: 'lb-1', epoch: 1, n: 2 }]), 'lb-1', 20);
+  outbox.sent(keys);
+  assert.deepEqual(outbox.batch().keys, ['1 3']);
+  await spool.close();
+});
+
 test('changes are sent in their order, wait in the file where that takes long, and leave it once read back', async () => {
   const at = fresh();
-  const opened = await Spool.open(at);
+  const opened = await Spool.open(filesIn(at));
   let now = 0;
   const outbox = new Outbox(opened.spool, [], () => now);
   const kept = [1, 2, 3].map(n => outbox.add(proposal(n)));
@@ -110,6 +146,7 @@ test('changes are sent in their order, wait in the file where that takes long, a
   await outbox.spool();
   assert.equal(outbox.inFile, 0);
   assert.equal(statSync(join(at, 'spool')).size, 0);
+  assert.equal(statSync(join(at, 'spool')).mode & 0o77, 0, 'nobody else reads causes and labels');
 
   // One that the log finds too large alone is refused; a batch goes one by one.
   const large = [4, 5].map(n => outbox.add(proposal(n)));
