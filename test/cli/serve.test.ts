@@ -8,9 +8,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import * as grpc from '@grpc/grpc-js';
+import { filesIn } from '../../src/state/files.ts';
+import { lockDirectory } from '../../src/state/lock.ts';
 import { heapmesh } from './harness.ts';
 import { startKinds } from './kinds-server.ts';
 import { command, MAIN, serve } from './process.ts';
+
+const FREE = ['--proxy', '--control', '--admin'].flatMap(flag => [flag, '127.0.0.1:0']);
 
 const idsOf = async (control: string): Promise<string[]> => {
   const { stdout, stderr } = await heapmesh(['servers', '--control', control, '-o', 'json']);
@@ -98,6 +102,25 @@ test('serve: takes over a changed file and SIGHUP, keeps what it has where the f
   } finally {
     assert.equal(await served.stop(), 0);
   }
+});
+
+test('serve with a log on Kafka: a directory that another one has, or that is none, is said in one line', async context => {
+  const folder = await mkdtemp(join(tmpdir(), 'heapmesh-serve-'));
+  context.after(() => rm(folder, { recursive: true }));
+  const lock = await lockDirectory(filesIn(folder), Math.random, () => {});
+  const file = join(folder, 'heapmesh.yaml');
+  const refused = async (directory: string): Promise<string> => {
+    writeFileSync(file, `state: { log: kafka, brokers: ["127.0.0.1:1"], directory: ${directory} }`);
+    const ran = await command(['serve', '--config', file, ...FREE]);
+    assert.equal(ran.code, 1, ran.stderr);
+    return ran.stderr;
+  };
+  assert.match(await refused(folder), /error: .* is in use by process \d+: one instance a directory/);
+  await lock.release();
+  assert.match(
+    await refused(join(file, 'x')),
+    /error: the directory .* of changes that wait cannot be used: ENOTDIR/,
+  );
 });
 
 test('serve and demo: an address that cannot be had is said in one line', async () => {

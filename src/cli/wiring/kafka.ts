@@ -1,8 +1,10 @@
 /** From the configuration of a log on Kafka to its options: files are read here. */
 import { readFileSync } from 'node:fs';
 import type { Config } from '../../config/config.ts';
+import { filesIn } from '../../state/files.ts';
 import { KafkaLog, type KafkaLogOptions } from '../../state/kafka/kafka-log.ts';
 import { LogFault } from '../../state/kafka/recover.ts';
+import { type Lock, LockedError, lockDirectory } from '../../state/lock.ts';
 import { CliError, Exit } from '../cli.ts';
 
 type Options = Omit<KafkaLogOptions, 'onNote' | 'onError'>;
@@ -22,16 +24,32 @@ export function kafkaOptions(config: Config): Options {
   };
 }
 
-/** @throws CliError where the topics are not what a log needs. */
+type OpenedKafka = Awaited<ReturnType<typeof KafkaLog.open>> & { close(): Promise<void> };
+
+/** @throws CliError where the topics are not what a log needs, or another process has the directory. */
 export async function openKafka(
   config: Config,
   on: Pick<KafkaLogOptions, 'onNote' | 'onError'>,
-): Promise<Awaited<ReturnType<typeof KafkaLog.open>>> {
+): Promise<OpenedKafka> {
+  const options = kafkaOptions(config);
+  const files = filesIn(options.directory);
+  let lock: Lock | undefined;
   try {
-    return await KafkaLog.open({ ...kafkaOptions(config), ...on });
+    await files.make();
+    // Two instances would empty the file of changes that wait under each other's hands.
+    lock = await lockDirectory(files, Math.random, text => on.onNote?.(text));
+    const opened = await KafkaLog.open({ ...options, ...on });
+    const { log } = opened;
+    const held = lock;
+    return { ...opened, close: () => log.close().finally(() => held.release()) };
   } catch (error) {
-    if (error instanceof LogFault) throw new CliError(error.message, Exit.FAILURE, { cause: error });
-    throw error;
+    await lock?.release();
+    const { message, code } = error as NodeJS.ErrnoException;
+    if (error instanceof LogFault || error instanceof LockedError)
+      throw new CliError(message, Exit.FAILURE, { cause: error });
+    if (code === undefined || lock !== undefined) throw error;
+    const why = `the directory ${options.directory} of changes that wait cannot be used: ${message}`;
+    throw new CliError(why, Exit.FAILURE, { cause: error });
   }
 }
 

@@ -41,7 +41,7 @@ interface Surroundings {
 
 export async function openState(config: Config, around: Surroundings): Promise<StatePart> {
   const { clock, logger, onError } = around;
-  const { log, recovered, shared, file } = await open(config, around);
+  const { log, recovered, shared, file, close } = await open(config, around);
   // A clock that was set back must not begin a life that is over.
   const epoch = file?.epoch ?? Math.max(recovered.epoch + 1, clock.wall());
   const link = new LogLink(log);
@@ -84,7 +84,7 @@ export async function openState(config: Config, around: Surroundings): Promise<S
     async close() {
       await noter?.stop();
       stopTelling();
-      await (file ?? log).close();
+      await (close?.() ?? log.close());
       link.stop();
     },
   };
@@ -95,6 +95,8 @@ interface Opened {
   readonly recovered: Recovered;
   readonly shared?: KafkaLog;
   readonly file?: OpenedFileLog;
+  /** With what belongs to it. */
+  readonly close?: () => Promise<void>;
 }
 
 async function open(config: Config, around: Surroundings): Promise<Opened> {
@@ -105,13 +107,14 @@ async function open(config: Config, around: Surroundings): Promise<Opened> {
     const { log, recovered } = file;
     const servers = recovered.snapshot.records.length;
     logger.info('the log is open', { directory: config.state.directory, position: log.last, servers });
-    return { log, recovered, file };
+    return { log, recovered, file, close: file.close };
   }
   // Loaded here, so that nobody else waits for Kafka's client.
   const { openKafka } = await import('./kafka.ts');
-  const { log, recovered } = await openKafka(config, { onNote: text => logger.warn(text), onError });
+  const kafka = await openKafka(config, { onNote: text => logger.warn(text), onError });
+  const { log, recovered } = kafka;
   logger.info('the log on Kafka is open', { position: log.last, servers: recovered.snapshot.records.length });
-  return { log, recovered, shared: log };
+  return { log, recovered, shared: log, close: kafka.close };
 }
 
 const NOTHING: Recovered = {
