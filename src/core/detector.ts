@@ -180,18 +180,16 @@ export class Detector {
     this.takeOut(id, entry, dead ? 'unreachable' : 'checks', cause);
   }
 
-  /**
-   * Health checks of a server have passed as often as is asked for.
-   * @param serving it said so itself; false: it was merely reached, which says nothing against failed calls
-   */
-  passedChecks(id: string, cause: string, serving: boolean): void {
+  /** Health checks of a server have passed as often as is asked for. */
+  passedChecks(id: string, cause: string): void {
     const entry = this.entries.get(id);
     const view = this.mesh.registry.get(id);
     if (entry === undefined || view === undefined) return;
     entry.dead = false;
     if (view.state === 'EJECTED') {
-      // One that nobody claims any more comes back when somebody does.
-      if (view.sources.length > 0 && (serving || entry.why !== 'outlier')) this.bringBack(id, cause);
+      // One that nobody claims any more comes back when somebody does. That a server is well by its own word says
+      // nothing against calls that failed: an outlier waits until its time is over.
+      if (view.sources.length > 0 && entry.why !== 'outlier') this.bringBack(id, cause);
     } else if (!view.healthy && view.state !== 'DRAINING') {
       this.observe(id, view.state === 'ACTIVE' ? 'active' : 'warming', true, cause);
     }

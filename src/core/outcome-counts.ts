@@ -29,7 +29,10 @@ export class OutcomeCounts {
   }
 
   limit(slot: number, streakLimit: number): void {
-    this.cells[(slot << ROW) + LIMIT] = streakLimit;
+    const row = slot << ROW;
+    this.cells[row + LIMIT] = streakLimit;
+    // A streak that is past a limit would never be equal to it.
+    if ((this.cells[row + STREAK] as number) >= streakLimit) this.cells[row + STREAK] = 0;
   }
 
   /** A call has ended; on the path of every call. */

@@ -6,7 +6,7 @@
  *                failure percentage  share of failed calls above a threshold
  *   at once      consecutive         so many failures in a row
  *
- *   ejected for  min(base · n, max(base, most)), n the ejections so far; each sweep without one takes 1 off n
+ *   ejected for  min(base · n, max(base, most)), n the ejections so far; each whole interval without one takes 1 off n
  *   never        once a share `maxEjected` of the group is out: "If the percentage of ejected addresses is
  *                greater than or equal to max_ejection_percent, stop"
  *
@@ -64,6 +64,8 @@ interface Member {
   until: number;
   /** Ejections that its time is multiplied by. */
   multiplier: number;
+  /** It has come back since the last sweep: one that fails again at once is not the better for it. */
+  isBack: boolean;
   /** In the pool's order: WARMING or ACTIVE. Others are neither judged nor part of the share. */
   eligible: boolean;
 }
@@ -100,7 +102,7 @@ export class OutlierGroup {
 
   add(slot: number, eligible: boolean): void {
     if (this.members.has(slot)) return;
-    this.members.set(slot, { until: -1, multiplier: 0, eligible });
+    this.members.set(slot, { until: -1, multiplier: 0, isBack: false, eligible });
     this.counts.begin(slot, this.streakLimit);
   }
 
@@ -120,6 +122,7 @@ export class OutlierGroup {
     const member = this.members.get(slot);
     if (member === undefined || member.until < 0) return;
     member.until = -1;
+    member.isBack = true;
     this.out--;
     this.counts.clearStreak(slot);
   }
@@ -164,7 +167,9 @@ export class OutlierGroup {
     if (before === 0 && ejections.length === 0 && this.members.size === 0) return ejections;
     for (const [slot, member] of this.members) {
       this.counts.reset(slot);
-      if (member.until < 0 && member.multiplier > 0) member.multiplier--;
+      if (member.until >= 0) continue;
+      if (!member.isBack && member.multiplier > 0) member.multiplier--;
+      member.isBack = false;
     }
     return ejections;
   }

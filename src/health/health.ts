@@ -93,16 +93,19 @@ export class Health implements WatchedHost {
       if (server.checking) underWay++;
     }
     let opens: number = ORCA_LIMITS.opensAtOnce;
+    const due: Watched[] = [];
     for (const server of this.servers.values()) {
-      if (server.dueAt <= now && server.isDue && underWay < HEALTH_LIMITS.checksAtOnce) {
-        server.begin(now);
-        underWay++;
-      } else if (opens > 0 && server.loadIsDue(now)) {
+      if (server.dueAt <= now && server.isDue) due.push(server);
+      else if (opens > 0 && server.loadIsDue(now)) {
         server.openLoadLink();
         opens--;
       }
     }
-    this.underWay = underWay;
+    const room = HEALTH_LIMITS.checksAtOnce - underWay;
+    // Who waits longest goes first: else servers that time out would come again before the last ones' first turn.
+    if (due.length > room) due.sort((a, b) => a.dueAt - b.dueAt);
+    for (const server of due.slice(0, Math.max(0, room))) server.begin(now);
+    this.underWay = underWay + Math.min(due.length, Math.max(0, room));
   }
 
   stop(): void {
@@ -118,7 +121,7 @@ export class Health implements WatchedHost {
     if (server.fails >= unhealthyAfter) {
       detector.failedChecks(server.id, `${ordinal(server.fails)} failed check: ${says}`, finding === 'dead');
     } else if (server.passes >= healthyAfter) {
-      detector.passedChecks(server.id, `${server.passes} checks passed: ${says}`, finding === 'serving');
+      detector.passedChecks(server.id, `${server.passes} checks passed: ${says}`);
     }
   }
 

@@ -81,18 +81,21 @@ test('who fails five calls in a row is out for 30 s, then warms up again', () =>
   rig.verify();
 });
 
-test('a passing check returns an outlier, but not one that says no more than that somebody listens', () => {
+test('a passing check does not cut an ejection short: failed calls are what its word is judged by', () => {
   const rig = new Watched(3);
-  for (let n = 0; n < 5; n++) rig.end('b', Outcome.FAILURE);
-  rig.advance(100);
-  rig.detector.passedChecks('b', 'accepts connections', false);
+  const failCalls = () => {
+    for (let n = 0; n < 5; n++) rig.end('b', Outcome.FAILURE);
+    rig.advance(100);
+  };
+  failCalls();
+  rig.detector.passedChecks('b', '2 checks passed: is SERVING');
   assert.equal(rig.stateOf('b'), 'EJECTED');
-  rig.detector.passedChecks('b', 'is SERVING', true);
+  rig.advance(30_000);
   assert.equal(rig.stateOf('b'), 'WARMING');
-  // The next ejection is longer.
-  for (let n = 0; n < 5; n++) rig.end('b', Outcome.FAILURE);
-  rig.advance(100);
+  failCalls();
   assert.match(rig.causeOf('b'), /out for 60 s/);
+  rig.detector.passedChecks('b', '2 checks passed: is SERVING');
+  assert.equal(rig.stateOf('b'), 'EJECTED');
 });
 
 test('failed checks of an outlier keep it out when its time is over', () => {
@@ -102,7 +105,7 @@ test('failed checks of an outlier keep it out when its time is over', () => {
   rig.detector.failedChecks('b', '3 checks failed', false);
   rig.advance(40_000);
   assert.equal(rig.stateOf('b'), 'EJECTED');
-  rig.detector.passedChecks('b', 'is SERVING', true);
+  rig.detector.passedChecks('b', 'is SERVING');
   assert.equal(rig.stateOf('b'), 'WARMING');
 });
 
@@ -198,7 +201,7 @@ test('below half of healthy servers health is ignored, and above it heeded again
   assert.equal(new Set(leases.map(one => one.id)).size, 5);
   for (const { lease } of leases) rig.complete(lease);
   rig.verify();
-  rig.detector.passedChecks('a', 'SERVING', true);
+  rig.detector.passedChecks('a', 'SERVING');
   rig.advance(100);
   assert.deepEqual(rig.detector.panicking(), []);
   const calm = new Set(
@@ -295,7 +298,7 @@ test('an unhealthy standby is not activated, a recovered one is', () => {
   assert.equal(rig.mesh.registry.get('s')?.healthy, false);
   rig.propose({ kind: 'activate', id: 's' });
   assert.equal(rig.stateOf('s'), 'STANDBY');
-  rig.detector.passedChecks('s', 'SERVING', true);
+  rig.detector.passedChecks('s', 'SERVING');
   assert.equal(rig.mesh.registry.get('s')?.healthy, true);
   rig.propose({ kind: 'activate', id: 's' });
   assert.equal(rig.stateOf('s'), 'WARMING');
