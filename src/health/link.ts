@@ -135,6 +135,11 @@ export class Link implements ConnectionHandler {
     return this.ready && !this.over && this.connection.canOpen;
   }
 
+  /** Whether a stream that stays open leaves room for a check beside it. */
+  get roomy(): boolean {
+    return this.open && this.connection.peerMaxStreams - this.calls.length >= 2;
+  }
+
   /** Whether it is of no more use: gone, or the server wants no more calls on it. */
   get spent(): boolean {
     return this.over || this.connection.leaving || this.connection.ended;
@@ -175,6 +180,11 @@ export class Link implements ConnectionHandler {
   /** Ends it, with a last word to the server where it can take one. */
   close(): void {
     if (this.over) return;
+    // Where nobody has answered yet there is nobody to tell, and the machine may try for minutes.
+    if (!this.connected) {
+      this.destroy();
+      return;
+    }
     this.connection.leave();
     this.flush();
     this.lose();

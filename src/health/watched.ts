@@ -135,10 +135,17 @@ export class Watched {
     if (!this.wantsLoad) {
       this.cancelLoad?.();
       this.cancelLoad = undefined;
-    } else if (this.link?.open && this.cancelLoad === undefined && now >= this.loadDueAt) this.openLoad();
+    } else if (this.cancelLoad === undefined && now >= this.loadDueAt && this.mayOpenLoad) this.openLoad();
     const { check } = this.rules;
     const keeps = this.wantsChecks && (check === 'grpc' || check === 'watch');
     if (this.link !== undefined && !keeps && !this.wantsLoad && !this.checking) this.drop();
+  }
+
+  /** A stream of load stays; with a server that takes one stream at a time each check would find no room. */
+  private get mayOpenLoad(): boolean {
+    const { link } = this;
+    if (link === undefined) return false;
+    return this.wantsChecks && this.rules.check !== 'none' ? link.roomy : link.open;
   }
 
   /** A connection for load alone; the stream follows once it is ready. */

@@ -106,6 +106,31 @@ test('an HTTP error is alive', async t => {
   await alive(t, `127.0.0.1:${(server.address() as AddressInfo).port}`, 'grpc');
 });
 
+test('a server that takes one stream at a time is checked, although it would stream its load', async t => {
+  const asked: string[] = [];
+  const server = createServer({ settings: { maxConcurrentStreams: 1 } });
+  server.on('stream', (stream, { ':path': path }) => {
+    asked.push(String(path));
+    stream.on('error', () => {});
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '12' }));
+    // Its stream of load stays open.
+    if (!path?.includes('Orca') && !path?.includes('OpenRca')) stream.end();
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const sessions = new Set<{ destroy(): void }>();
+  server.on('session', session => sessions.add(session));
+  t.after(() => {
+    for (const session of sessions) session.destroy();
+    server.close();
+  });
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const rig = await startRig(t, [address], { health: { ...QUICK, orca: true } });
+  await until(() => checksOf(rig, 'alive') + checksOf(rig, 'failing') >= 6);
+  assert.equal(checksOf(rig, 'failing') + checksOf(rig, 'dead'), 0);
+  assert.deepEqual([...new Set(asked)], ['/grpc.health.v1.Health/Check']);
+});
+
 test('TCP: who accepts connections is alive, who refuses them is out', async t => {
   const a = await startServer(t);
   const rig = await startRig(t, [a.address], { health: { ...QUICK, check: 'tcp' } });
