@@ -125,8 +125,11 @@ export class ScalingRule {
     const retryAt = now + SCALING_LIMITS.retryMs;
     const failure =
       decision.kind === 'add' && decision.because === 'failure' && this.failed.get(decision.server);
-    if (failure) failure.retryAt = retryAt;
-    else this.retryAt = retryAt;
+    if (failure) {
+      // A look while it was under way has taken it for answered.
+      failure.answered = false;
+      failure.retryAt = retryAt;
+    } else this.retryAt = retryAt;
   }
 
   /** One more server is there for all that are over now. */

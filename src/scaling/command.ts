@@ -50,6 +50,7 @@ export class CommandProvider implements Provider {
   readonly name = 'command';
   private readonly options: CommandOptions;
   private readonly children = new Set<ChildProcess>();
+  private readonly arrivals = new Set<Arrival>();
   private closing = false;
 
   constructor(options: CommandOptions) {
@@ -89,6 +90,7 @@ export class CommandProvider implements Provider {
 
   async close(): Promise<void> {
     this.closing = true;
+    for (const arrival of this.arrivals) arrival.end();
     await Promise.all([...this.children].map(child => end(child)));
   }
 
@@ -98,6 +100,7 @@ export class CommandProvider implements Provider {
     const { service, because, server, cause } = want;
     const until = performance.now() + settings.timeoutMs;
     const arrival = new Arrival(registry, id, service);
+    this.arrivals.add(arrival);
     try {
       const { address, why } = await this.run({ action: 'add', id, cause, service, because, server });
       if (why !== '') return { kind: 'none', why };
@@ -111,11 +114,13 @@ export class CommandProvider implements Provider {
       }
       const came = await arrival.within(until - performance.now());
       if (came !== undefined) return { kind: 'added', id: came, how: `the command started ${came}` };
+      if (this.closing) return { kind: 'none', why: 'this instance ends' };
       const words = `neither printed an address nor did ${id} register within ${settings.timeoutMs} ms`;
       return { kind: 'none', why: `'${settings.command[0]}' ${words}` };
     } catch (error) {
       return { kind: 'none', why: (error as Error).message };
     } finally {
+      this.arrivals.delete(arrival);
       arrival.end();
     }
   }
@@ -178,6 +183,7 @@ class Arrival {
   private readonly unfollow: () => void;
   private came: string | undefined;
   private tell: ((id: string | undefined) => void) | undefined;
+  private ended = false;
 
   constructor(registry: Registry, id: string, service: string) {
     for (const { spec } of registry.list()) this.known.add(spec.id);
@@ -195,7 +201,7 @@ class Arrival {
   }
 
   async within(ms: number): Promise<string | undefined> {
-    if (this.came !== undefined) return this.came;
+    if (this.came !== undefined || this.ended) return this.came;
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
     this.tell = resolve;
     const timer = setTimeout(() => resolve(undefined), Math.max(0, ms));
@@ -204,8 +210,11 @@ class Arrival {
     return id;
   }
 
+  /** Nobody is waited for any more. */
   end(): void {
+    this.ended = true;
     this.unfollow();
+    this.tell?.(this.came);
   }
 }
 

@@ -22,7 +22,7 @@ export interface ScalingOptions {
   readonly wall: () => number;
   /** True while this instance takes its own blindness for the failure of others: it changes nothing. */
   readonly suspectsItself: () => boolean;
-  /** Hears of each decision, and again when it is known what came of it. */
+  /** Hears of each decision once it is known what came of it; of one that fails again and again, once. */
   readonly onDecision: (decision: Decided) => void;
 }
 
@@ -73,6 +73,8 @@ export class Scaling {
   /** Answers by servers that are not there: when each was first seen, ms. */
   private readonly awaited = new Map<string, number>();
   private readonly decisions: Decided[] = [];
+  /** Of decisions that were made before, in vain: with what result. */
+  private readonly told = new WeakMap<Decided, string>();
   private readonly looker: NodeJS.Timeout;
   private readonly unfollow: () => void;
   private soon = false;
@@ -95,6 +97,9 @@ export class Scaling {
   look(): void {
     const now = this.options.mesh.now();
     const added = this.addedServers();
+    for (const name of this.awaited.keys()) {
+      if (this.options.mesh.registry.answer(name) === undefined) this.awaited.delete(name);
+    }
     for (const service of this.byService.keys()) {
       if (this.options.mesh.pool(service)?.service !== service) this.byService.delete(service);
     }
@@ -279,12 +284,20 @@ export class Scaling {
   }
 
   private note(decision: Omit<Decided, 'time' | 'result' | 'done'>): Decided {
-    const last = this.decisions.at(-1);
-    const { service, cause, kind } = decision;
-    // What fails again and again is one line, not one each few seconds.
-    const isAgain = last?.done === false && last.service === service && last.kind === kind;
-    if (isAgain && last.cause === cause) this.decisions.pop();
+    const { service, kind, because, cause } = decision;
+    // What fails again and again is one line, not one each few seconds. Words about load have other figures each time.
+    const again = this.decisions.findIndex(
+      one =>
+        one.result !== '' &&
+        !one.done &&
+        one.service === service &&
+        one.kind === kind &&
+        one.because === because &&
+        (because === 'load' || one.cause === cause),
+    );
+    const [before] = again < 0 ? [] : this.decisions.splice(again, 1);
     const decided: Decided = { ...decision, time: this.options.wall(), result: '', done: false };
+    if (before !== undefined) this.told.set(decided, before.result);
     this.decisions.push(decided);
     if (this.decisions.length > SCALING_LIMITS.decisions) this.decisions.shift();
     return decided;
@@ -294,6 +307,6 @@ export class Scaling {
     decided.server = server;
     decided.result = result;
     decided.done = done;
-    this.options.onDecision(decided);
+    if (done || this.told.get(decided) !== result) this.options.onDecision(decided);
   }
 }
