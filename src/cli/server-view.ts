@@ -15,6 +15,8 @@ export interface ServerView {
   readonly services: readonly string[];
   readonly state: StateName | 'UNKNOWN';
   readonly cause: string;
+  /** It is EJECTED and gets calls all the same: its pool is in panic. */
+  readonly pickedInPanic: boolean;
   readonly stateTime: string | null;
   readonly weight: number;
   readonly zone: string;
@@ -60,6 +62,7 @@ export function viewServer(status: ServerStatus): ServerView {
     services: server?.services ?? [],
     state: stateName(server?.state ?? ServerState.SERVER_STATE_UNSPECIFIED),
     cause: status.stateCause,
+    pickedInPanic: status.pickedInPanic,
     stateTime: status.stateTime?.toISOString() ?? null,
     weight: known(server?.weight) ?? 1,
     zone: server?.zone ?? '',
@@ -82,6 +85,11 @@ export function viewServer(status: ServerStatus): ServerView {
 /** Whether it stands in a heap, so that its score means something. */
 export function isPickable(view: ServerView): boolean {
   return view.state === 'ACTIVE' || view.state === 'WARMING';
+}
+
+/** The state for a table. */
+export function stateText({ state, pickedInPanic }: ServerView): string {
+  return pickedInPanic ? `${state} (panic)` : state;
 }
 
 export function stateStyle(state: ServerView['state']): Style {

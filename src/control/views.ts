@@ -110,5 +110,12 @@ export function statusOf(
     sources: [...view.sources],
     relayed: slot < 0 ? 0 : mesh.loads.relayed(slot),
     leased: slot < 0 ? 0 : mesh.loads.leased(slot),
+    pickedInPanic: slot >= 0 && view.state === 'EJECTED' && isPicked(mesh, view, slot),
   };
+}
+
+function isPicked(mesh: Mesh, { spec }: ServerView, slot: number): boolean {
+  const everywhere = spec.services.includes(ANY_SERVICE);
+  const pools = everywhere ? [...mesh.pools()] : spec.services.map(service => mesh.pool(service));
+  return pools.some(pool => pool?.picksFrom(slot) === true);
 }

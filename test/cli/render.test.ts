@@ -21,6 +21,7 @@ const server = (id: string, more: Partial<ServerView> = {}): ServerView => ({
   services: ['echo.v1.EchoService'],
   state: 'ACTIVE',
   cause: 'proved itself',
+  pickedInPanic: false,
   stateTime: '2026-01-01T00:00:00.000Z',
   weight: 1,
   zone: '',

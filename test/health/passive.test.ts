@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { credentials, Client as GrpcClient } from '@grpc/grpc-js';
-import { BackendStream, watch } from '../control/rig.ts';
+import { BackendStream, operate, watch } from '../control/rig.ts';
 import { startRig, until } from '../proxy/rig.ts';
 import { QUICK, readyz, startServer, untilState, view } from './rig.ts';
 
 const NO_CHECKS = { check: 'none', orca: false } as const;
 
-test('a fast failer is out after five calls, for longer each time; a passing check returns it', async t => {
+test('a fast failer is out after five calls, for longer each time, whatever checks say', async t => {
   const servers = await Promise.all([startServer(t), startServer(t), startServer(t)]);
   await servers[0]?.tell({ calls: 'fail' });
   const outliers = { baseEjection: '200ms', interval: '100ms' };
@@ -38,10 +38,14 @@ test('a fast failer is out after five calls, for longer each time; a passing che
   await untilState(rig, 'a', 'WARMING');
   await untilEjected(2);
   assert.match(view(rig, 'a')?.cause ?? '', /out for 0\.[24] s$/);
-  // A check that says SERVING is believed before the time is over.
-  await servers[0]?.tell({ calls: 'serve' });
-  await rig.configure({ health: { ...QUICK, outliers: { ...outliers, baseEjection: '1h' } } });
-  await untilState(rig, 'a', 'WARMING');
+  // Its checks say SERVING meanwhile, and that changes nothing.
+  await rig.configure({
+    health: { ...QUICK, outliers: { ...outliers, baseEjection: '1h', maxEjection: '1h' } },
+  });
+  await untilEjected(3);
+  const passed = rig.health.counters.serving;
+  await until(() => rig.health.counters.serving >= passed + 12);
+  assert.equal(view(rig, 'a')?.state, 'EJECTED');
 });
 
 test('a hung server with calls open and silent reports loses its place within seconds', async t => {
@@ -149,6 +153,11 @@ test('when checks condemn most servers, health is ignored; it is visible, and he
   const caller = await rig.caller();
   for (let n = 0; n < 10; n++) assert.equal((await caller.call()).grpcStatus, 0);
   assert.deepEqual((await readyz(rig)).panic, ['*']);
+  const listed = (await operate(client, 'list', {})).servers;
+  assert.deepEqual(
+    listed.map(one => one.pickedInPanic),
+    [true, true, true],
+  );
   await until(() => taking().length === 3, 'callers are told to go on');
   await servers[0]?.tell({ health: 'SERVING' });
   await servers[1]?.tell({ health: 'SERVING' });

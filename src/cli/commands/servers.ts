@@ -26,6 +26,7 @@ import {
   STATES,
   type StateName,
   stateStyle,
+  stateText,
   stateValue,
   viewServer,
 } from '../server-view.ts';
@@ -59,7 +60,7 @@ export function renderServers(
     { text: view.id, style: 'bold' as const },
     view.address,
     view.services.join(','),
-    { text: view.state, style: stateStyle(view.state) },
+    { text: stateText(view), style: stateStyle(view.state) },
     formatNumber(view.weight),
     view.zone === '' ? '-' : view.zone,
     formatPercent(view.utilization),

@@ -1,5 +1,5 @@
 /** What `top` shows. */
-import { byScore, isPickable, type ServerView, STATES, stateStyle } from '../server-view.ts';
+import { byScore, isPickable, type ServerView, STATES, stateStyle, stateText } from '../server-view.ts';
 import { renderBar } from './bar.ts';
 import { formatAge, formatNumber, formatPercent, plural } from './format.ts';
 import { formatScore } from './score.ts';
@@ -92,7 +92,7 @@ function cells(server: ServerView, barWidth: number, paint: Paint): Cell[] {
   return [
     { text: server.id, style: 'bold' },
     server.address,
-    { text: server.state, style: stateStyle(server.state) },
+    { text: stateText(server), style: stateStyle(server.state) },
     { text: bar + percent, painted: renderBar(server.utilization, barWidth, paint) + percent },
     String(server.inFlight),
     isPickable(server) ? formatScore(server.score) : '-',
