@@ -77,7 +77,8 @@ export class AccessLog implements CallObserver {
 
   began(call: Call, list: HeaderList): void {
     const { settings, options } = this;
-    this.told[call.index] = options.random() < settings.sampleRatio ? NOT_YET : NOT;
+    const isSampled = settings.sampleRatio > 0 && options.random() < settings.sampleRatio;
+    this.told[call.index] = isSampled ? NOT_YET : NOT;
     this.parents.keep(call.index, list);
     if (settings.metadata.length > 0) this.values[call.index] = valuesOf(list, settings.metadata);
   }
