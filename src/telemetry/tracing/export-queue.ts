@@ -3,7 +3,8 @@
  * collector is gone, slow or full, what has no room is dropped and counted.
  */
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core';
-import type { SpanExporter } from '@opentelemetry/sdk-trace-base';
+import type { Batch, SpanEncoder } from './encoder.ts';
+import type { BatchExporter } from './exporter.ts';
 import type { RecordedSpan } from './span.ts';
 
 export interface QueueSettings {
@@ -29,10 +30,13 @@ export interface SpanCounts {
 
 export class ExportQueue {
   readonly counts: SpanCounts = { recorded: 0, exported: 0, dropped: 0, failed: 0 };
-  private readonly exporter: SpanExporter;
+  private readonly encoder: SpanEncoder;
+  private readonly exporter: BatchExporter;
   private readonly settings: QueueSettings;
   private readonly onState: (failure: string | undefined) => void;
-  private waiting: RecordedSpan[] = [];
+  /** Whole ones; what is not enough for another one is in the encoder. */
+  private batches: Batch[] = [];
+  private batched = 0;
   private timer: NodeJS.Timeout | undefined;
   private sending: Promise<void> | undefined;
   private failure: string | undefined;
@@ -40,10 +44,12 @@ export class ExportQueue {
 
   /** @param onState hears that batches fail from now on, and why, or that they do no more */
   constructor(
-    exporter: SpanExporter,
+    encoder: SpanEncoder,
+    exporter: BatchExporter,
     settings: QueueSettings,
     onState: (failure: string | undefined) => void,
   ) {
+    this.encoder = encoder;
     this.exporter = exporter;
     this.settings = settings;
     this.onState = onState;
@@ -51,12 +57,12 @@ export class ExportQueue {
 
   /** Spans that wait. */
   get size(): number {
-    return this.waiting.length;
+    return this.batched + this.encoder.spans;
   }
 
   /** One more would be dropped: whoever would make it need not. */
   get isFull(): boolean {
-    return this.closed || this.waiting.length >= this.settings.most;
+    return this.closed || this.size >= this.settings.most;
   }
 
   /** A span that was not made, as there is no room for it. */
@@ -71,18 +77,18 @@ export class ExportQueue {
       return;
     }
     this.counts.recorded++;
-    this.waiting.push(span);
-    if (this.timer !== undefined || this.sending !== undefined) {
-      if (this.waiting.length === this.settings.batch && this.sending === undefined) this.arm(0);
-      return;
-    }
-    this.arm(this.settings.delayMs);
+    this.encoder.add(span);
+    const isWhole = this.encoder.spans >= this.settings.batch;
+    if (isWhole) this.seal();
+    if (this.sending !== undefined) return;
+    if (isWhole) this.arm(0);
+    else if (this.timer === undefined) this.arm(this.settings.delayMs);
   }
 
   /** Sends what waits, for so long at most. */
   async close(graceMs: number): Promise<void> {
     const end = performance.now() + graceMs;
-    while (this.waiting.length > 0 || this.sending !== undefined) {
+    while (this.size > 0 || this.sending !== undefined) {
       const left = end - performance.now();
       if (left <= 0) break;
       let timer: NodeJS.Timeout | undefined;
@@ -96,8 +102,9 @@ export class ExportQueue {
     }
     this.closed = true;
     clearTimeout(this.timer);
-    this.counts.dropped += this.waiting.length;
-    this.waiting = [];
+    this.counts.dropped += this.size;
+    this.batches = [];
+    this.batched = this.encoder.spans = 0;
     // It waits for what is under way, which may hang: its time-out ends that.
     this.exporter.shutdown().catch(() => {});
   }
@@ -110,27 +117,34 @@ export class ExportQueue {
     }, ms).unref();
   }
 
+  private seal(): void {
+    const batch = this.encoder.take();
+    this.batches.push(batch);
+    this.batched += batch.spans;
+  }
+
   private send(): Promise<void> {
     clearTimeout(this.timer);
     this.timer = undefined;
-    const batch = this.waiting.splice(0, this.settings.batch);
+    if (this.size === 0) return Promise.resolve();
+    if (this.batches.length === 0) this.seal();
+    const batch = this.batches.shift() as Batch;
+    this.batched -= batch.spans;
     this.sending = this.give(batch).then(failure => {
       this.sending = undefined;
-      if (failure === undefined) this.counts.exported += batch.length;
-      else this.counts.failed += batch.length;
+      if (failure === undefined) this.counts.exported += batch.spans;
+      else this.counts.failed += batch.spans;
       if ((failure === undefined) !== (this.failure === undefined)) this.onState(failure);
       this.failure = failure;
-      if (this.waiting.length > 0 && !this.closed) {
-        this.arm(
-          this.waiting.length >= this.settings.batch && failure === undefined ? 0 : this.settings.delayMs,
-        );
+      if (this.size > 0 && !this.closed) {
+        this.arm(this.batches.length > 0 && failure === undefined ? 0 : this.settings.delayMs);
       }
     });
     return this.sending;
   }
 
   /** Resolves with what went wrong, undefined for nothing. Never rejects. */
-  private give(batch: RecordedSpan[]): Promise<string | undefined> {
+  private give(batch: Batch): Promise<string | undefined> {
     return new Promise(resolve => {
       const { timeoutMs } = this.settings;
       const timer = setTimeout(() => resolve(`no answer within ${timeoutMs} ms`), timeoutMs).unref();

@@ -1,13 +1,17 @@
-/** The exporters of OpenTelemetry, and who this process is. */
-
+/** The way to the collector, by OpenTelemetry's transports for OTLP, and who this process is. */
 import { SDK_INFO } from '@opentelemetry/core';
+import type { IOtlpExportDelegate } from '@opentelemetry/otlp-exporter-base';
+import {
+  type IExporterMetricsHelper,
+  type ISerializer,
+  ProtobufTraceSerializer,
+} from '@opentelemetry/otlp-transformer';
 import {
   detectResources,
   envDetector,
   type Resource,
   resourceFromAttributes,
 } from '@opentelemetry/resources';
-import type { SpanExporter } from '@opentelemetry/sdk-trace-base';
 import {
   ATTR_SERVICE_INSTANCE_ID,
   ATTR_SERVICE_NAME,
@@ -17,6 +21,7 @@ import {
   ATTR_TELEMETRY_SDK_VERSION,
 } from '@opentelemetry/semantic-conventions';
 import { ATTR_HOST_NAME, ATTR_PROCESS_PID } from '@opentelemetry/semantic-conventions/incubating';
+import type { Batch } from './encoder.ts';
 import type { TraceProtocol } from './tracing-settings.ts';
 
 export interface Identity {
@@ -30,17 +35,55 @@ export interface Identity {
   readonly service: string;
 }
 
+/** What takes batches: OpenTelemetry's, with its time-outs, retries, compression, certificates and variables. */
+export type BatchExporter = Pick<IOtlpExportDelegate<Batch>, 'export' | 'shutdown'>;
+
+const SERIALIZER: ISerializer<Batch, unknown> = {
+  serializeRequest: ({ bytes }) => bytes,
+  deserializeResponse: bytes => ProtobufTraceSerializer.deserializeResponse(bytes),
+};
+
+/** For metrics of the exporter's own, which nobody takes here. */
+const HELPER: IExporterMetricsHelper<Batch> = {
+  name: 'span',
+  countItems: ({ spans }) => spans,
+};
+
 /** Loaded where it is used alone: each brings a stack of its own. */
 export async function makeExporter(
   protocol: TraceProtocol,
   endpoint: string | undefined,
-): Promise<SpanExporter> {
+): Promise<BatchExporter> {
   if (protocol === 'grpc') {
-    const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-grpc');
-    return new OTLPTraceExporter(endpoint === undefined ? {} : { url: endpoint });
+    const { convertLegacyOtlpGrpcOptions, createOtlpGrpcExportDelegate } = await import(
+      '@opentelemetry/otlp-grpc-exporter-base'
+    );
+    const service = 'opentelemetry.proto.collector.trace.v1.TraceService';
+    return createOtlpGrpcExportDelegate(
+      convertLegacyOtlpGrpcOptions(endpoint === undefined ? {} : { url: endpoint }, 'TRACES'),
+      SERIALIZER,
+      'otlp_grpc_span_exporter',
+      HELPER,
+      undefined,
+      'TraceExportService',
+      `/${service}/Export`,
+    );
   }
-  const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-proto');
-  return new OTLPTraceExporter(endpoint === undefined ? {} : { url: tracesUrl(endpoint) });
+  const { convertLegacyHttpOptions, createOtlpHttpExportDelegate } = await import(
+    '@opentelemetry/otlp-exporter-base/node-http'
+  );
+  return createOtlpHttpExportDelegate(
+    convertLegacyHttpOptions(
+      endpoint === undefined ? {} : { url: tracesUrl(endpoint) },
+      'TRACES',
+      'v1/traces',
+      { 'Content-Type': 'application/x-protobuf' },
+    ),
+    SERIALIZER,
+    'otlp_http_span_exporter',
+    HELPER,
+    undefined,
+  );
 }
 
 /** The path of OTLP/HTTP, where the endpoint has none of its own. */

@@ -1,5 +1,5 @@
 /** Makes spans and hands them on: what the spans of calls and of picks have in common. */
-import { type Attributes, SpanStatusCode } from '@opentelemetry/api';
+import type { Attributes } from '@opentelemetry/api';
 import { ATTR_ERROR_TYPE, ATTR_RPC_METHOD, ATTR_RPC_SYSTEM_NAME } from '@opentelemetry/semantic-conventions';
 import { ATTR_RPC_RESPONSE_STATUS_CODE } from '@opentelemetry/semantic-conventions/incubating';
 import { TRACING_LIMITS } from '../../core/limits.ts';
@@ -8,10 +8,9 @@ import type { TraceParent } from '../../grpc/trace-context.ts';
 import type { ExportQueue } from './export-queue.ts';
 import { Ids } from './ids.ts';
 import type { Sampling } from './sampling.ts';
-import { RecordedSpan, SpanKind, type SpanSource } from './span.ts';
+import { RecordedSpan, SpanKind } from './span.ts';
 
 export interface RecorderOptions {
-  readonly source: SpanSource;
   readonly queue: ExportQueue;
   readonly sampling: Sampling;
   /** Monotonic clock and wall clock, ms. */
@@ -33,13 +32,11 @@ export class Recorder {
   readonly queue: ExportQueue;
   readonly sampling: Sampling;
   readonly now: () => number;
-  private readonly source: SpanSource;
   private readonly wall: () => number;
   private readonly ids = new Ids();
   private offsetMs = 0;
 
   constructor(options: RecorderOptions) {
-    this.source = options.source;
     this.queue = options.queue;
     this.sampling = options.sampling;
     this.now = options.now;
@@ -66,7 +63,6 @@ export class Recorder {
     const traceId = parent === undefined ? ids.trace() : parent.traceId;
     const at = startMs + this.offsetMs;
     return new RecordedSpan(
-      this.source,
       name,
       kind,
       traceId,
@@ -96,8 +92,8 @@ export class Recorder {
     const isError = span.kind === SpanKind.SERVER ? SERVER_ERRORS.has(name) : status !== 0;
     if (isError) {
       span.set(ATTR_ERROR_TYPE, name);
-      const text = message.slice(0, TRACING_LIMITS.spanText);
-      span.status = { code: SpanStatusCode.ERROR, ...(text === '' ? {} : { message: text }) };
+      span.isError = true;
+      span.statusMessage = message.slice(0, TRACING_LIMITS.spanText);
     }
     this.finish(span, endMs);
   }

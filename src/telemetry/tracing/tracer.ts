@@ -62,6 +62,6 @@ class Trace implements CallTrace {
   }
 
   end(status: number, message = ''): void {
-    if (!this.span.ended) this.recorder.end(this.span, this.recorder.now(), status, message);
+    if (this.span.endMs === 0) this.recorder.end(this.span, this.recorder.now(), status, message);
   }
 }

@@ -2,6 +2,7 @@
 import { TRACING_LIMITS } from '../../core/limits.ts';
 import type { CallTracer } from '../../grpc/call-tracer.ts';
 import type { Call, CallObserver } from '../../proxy/proxy.ts';
+import { SpanEncoder } from './encoder.ts';
 import { ExportQueue, type SpanCounts } from './export-queue.ts';
 import { type Identity, makeExporter, resourceOf } from './exporter.ts';
 import { ProxiedCalls, type ProxiedCallsSettings } from './proxied-calls.ts';
@@ -59,13 +60,10 @@ export async function startTracing(options: TracingOptions): Promise<Tracing | u
   const destination = destinationOf(config, env);
   if (destination === undefined) return undefined;
   const exporter = await makeExporter(destination.protocol, destination.endpoint);
-  const queue = new ExportQueue(exporter, queueOf(env), options.onState);
+  const encoder = new SpanEncoder(resourceOf(identity), { name: 'heapmesh', version: identity.version });
+  const queue = new ExportQueue(encoder, exporter, queueOf(env), options.onState);
   const sampling = new Sampling(samplingOf(config, env), random);
-  const source = {
-    resource: resourceOf(identity),
-    scope: { name: 'heapmesh', version: identity.version },
-  };
-  const recorder = new Recorder({ source, queue, sampling, now, wall });
+  const recorder = new Recorder({ queue, sampling, now, wall });
   const calls = new ProxiedCalls(recorder, options.idOf, settingsOf(config));
   let ticker: NodeJS.Timeout | undefined;
   return {

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import { InMemorySpanExporter } from '@opentelemetry/sdk-trace-base';
 import { Http2Context } from '../../../src/http2/http2.ts';
 import { CallFacts } from '../../../src/proxy/call-facts.ts';
 import { classifyField } from '../../../src/proxy/fields.ts';
 import type { Call } from '../../../src/proxy/proxy.ts';
+import { SpanEncoder } from '../../../src/telemetry/tracing/encoder.ts';
 import { ExportQueue } from '../../../src/telemetry/tracing/export-queue.ts';
 import { ProxiedCalls } from '../../../src/telemetry/tracing/proxied-calls.ts';
 import { Recorder } from '../../../src/telemetry/tracing/recorder.ts';
@@ -17,9 +17,10 @@ const CALLS = 10_000;
 
 test('by the caller’s word, or by the dice', () => {
   const settings = { most: 10, batch: 10, delayMs: 1_000, timeoutMs: 1_000 };
-  const queue = new ExportQueue(new InMemorySpanExporter(), settings, () => {});
+  const encoder = new SpanEncoder(resourceFromAttributes({}), { name: 'test', version: '' });
+  const exporter = { export: () => assert.fail('nothing is to be sent'), shutdown: async () => {} };
+  const queue = new ExportQueue(encoder, exporter, settings, () => {});
   const recorder = new Recorder({
-    source: { resource: resourceFromAttributes({}), scope: { name: 'test' } },
     queue,
     sampling: new Sampling({ parentBased: true, ratio: 0.01 }, () => 0.5),
     now: () => 0,
