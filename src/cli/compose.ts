@@ -19,6 +19,7 @@ import {
   type TransparentProxy,
 } from '../proxy/proxy.ts';
 import type { ScalingStatus } from '../scaling/scaling.ts';
+import type { Log } from '../state/log.ts';
 import { tellHealth } from '../telemetry/metrics/sources/health.ts';
 import type { Logger, RootLogger, Tracing } from '../telemetry/telemetry.ts';
 import type { Running } from './running.ts';
@@ -45,6 +46,8 @@ export interface Balancer extends Running {
   readonly detector: Detector;
   readonly health: Health;
   readonly control: Control;
+  /** The log of changes. */
+  readonly log: Log;
   readonly addresses: { readonly proxy: string; readonly control: string; readonly admin: string };
 }
 
@@ -205,6 +208,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       tracing: traces.tracing,
       metrics,
       control,
+      log: state.log,
       addresses: { proxy: proxy.address, control: control.address, admin: admin.address },
       apply: async next => {
         mesh.configurePools(poolSettings(next));

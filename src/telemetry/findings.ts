@@ -1,7 +1,7 @@
 /** Bottlenecks, from the last minute of the history: what `heapmesh diagnose` and the console tell. */
 import { HISTORY_LIMITS } from '../core/limits.ts';
 import type { Mesh } from '../core/mesh.ts';
-import type { BackendEvidence, Evidence, PoolEvidence } from './findings/evidence.ts';
+import type { BackendEvidence, Evidence, LogEvidence, PoolEvidence } from './findings/evidence.ts';
 import { type Finding, SEVERITIES } from './findings/finding.ts';
 import { RULES } from './findings/rules.ts';
 import { RingFigures } from './history/figures.ts';
@@ -27,6 +27,7 @@ export interface FindingsOptions {
   readonly instance: string;
   readonly mesh: Mesh;
   readonly history: History;
+  readonly log: () => LogEvidence;
   readonly wall: () => number;
 }
 
@@ -66,7 +67,7 @@ export class Findings {
   }
 
   private evidence(): Evidence {
-    const { mesh, history } = this.options;
+    const { mesh, history, log } = this.options;
     const backends = new Map<string, BackendEvidence>();
     for (const { spec, state, cause } of mesh.registry.list()) {
       if (backends.size === HISTORY_LIMITS.backends) break;
@@ -91,6 +92,7 @@ export class Findings {
       pools,
       backends: [...backends.values()],
       instance: new RingFigures(history.instance, '', POINTS),
+      log: log(),
       seconds: history.secondsOf(POINTS),
     };
   }

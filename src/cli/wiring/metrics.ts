@@ -56,9 +56,15 @@ export function startMetrics(measured: Measured): Metrics {
   const runtime = new Runtime();
   const history = new History();
   const spansDropped = (): number => (spans === undefined ? 0 : spans().dropped + spans().failed);
-  const observed = { mesh, proxy, control, calls, runtime, spansDropped, wall };
+  const observed = { mesh, proxy, control, calls, runtime, log, spansDropped, wall };
   const sampler = new Sampler(history, observed, onError);
-  const findings = new Findings({ instance, mesh, history, wall });
+  const findings = new Findings({
+    instance,
+    mesh,
+    history,
+    log: () => ({ kind: log.kind, ...log.status() }),
+    wall,
+  });
   const registry = new Registry();
   tellCalls(registry, calls, proxy);
   tellProxy(registry, proxy, mesh.leases);

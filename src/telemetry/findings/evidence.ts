@@ -34,10 +34,21 @@ export interface PoolEvidence {
   readonly figures: Figures<PoolSeries>;
 }
 
+/** How the log of changes stands. */
+export interface LogEvidence {
+  readonly kind: 'memory' | 'file' | 'kafka';
+  readonly state: 'healthy' | 'behind' | 'read-only';
+  /** What is wrong; empty where it is healthy. */
+  readonly why: string;
+  /** Changes that wait. */
+  readonly pending: number;
+}
+
 export interface Evidence {
   readonly pools: readonly PoolEvidence[];
   readonly backends: readonly BackendEvidence[];
   readonly instance: Figures<InstanceSeries>;
+  readonly log: LogEvidence;
   /** What the figures are of, s. */
   readonly seconds: number;
 }

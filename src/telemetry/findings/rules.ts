@@ -9,6 +9,7 @@ import { flowControl } from './rules/flow-control.ts';
 import { noBackend } from './rules/no-backend.ts';
 import { pinnedStreams } from './rules/pinned-streams.ts';
 import { staleReports } from './rules/stale-reports.ts';
+import { stateLog } from './rules/state-log.ts';
 import { streamLimit } from './rules/stream-limit.ts';
 import { tooFewBackends } from './rules/too-few-backends.ts';
 import { unevenSpread } from './rules/uneven-spread.ts';
@@ -17,6 +18,7 @@ export const RULES: readonly Rule[] = [
   noBackend,
   tooFewBackends,
   streamLimit,
+  stateLog,
   balancerBusy,
   backendFailing,
   staleReports,

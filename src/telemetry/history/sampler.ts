@@ -22,6 +22,8 @@ export interface Observed {
   readonly control: { readonly counters: ControlCounters };
   readonly calls: CallCounter;
   readonly runtime: Runtime;
+  /** The log of changes. */
+  readonly log: { status(): { readonly state: string; readonly pending: number } };
   /** Spans that were recorded and did not reach the collector. */
   readonly spansDropped: () => number;
   /** Wall clock, ms since 1970. */
@@ -279,6 +281,7 @@ export class Sampler {
     const memory = process.memoryUsage();
     const { pools } = calls.carried(proxy);
     const grown = (name: string, value: number): number => growth.of(name, value) / seconds;
+    const log = this.seen.log.status();
     return {
       rps: total.ended / seconds,
       errors: total.failed / seconds,
@@ -301,6 +304,8 @@ export class Sampler {
       heapUsed: memory.heapUsed,
       spansDropped: grown('spans', this.seen.spansDropped()),
       gc,
+      logPending: log.pending,
+      logBehind: Number(log.state !== 'healthy'),
     };
   }
 }

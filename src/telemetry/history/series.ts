@@ -82,6 +82,8 @@ export const INSTANCE_SERIES = {
   heapUsed: mean('bytes', 'memory of JavaScript objects in use'),
   spansDropped: mean('1/s', 'spans that the collector did not take'),
   gc: mean('ratio', 'share of the time that was spent in garbage collection'),
+  logPending: max('count', 'changes that the log has not kept yet'),
+  logBehind: mean('ratio', '1 while the log is behind or keeps nothing'),
 } as const satisfies Readonly<Record<string, SeriesInfo>>;
 
 export type BackendSeries = keyof typeof BACKEND_SERIES;

@@ -42,7 +42,7 @@ export async function startFindings(
   settings: Readonly<Record<string, unknown>> = {},
 ): Promise<FindingsRig> {
   const rig = await startRig(t, servers, settings);
-  const { mesh, proxy, control, tracing } = rig;
+  const { mesh, proxy, control, log, tracing } = rig;
   const runtime = new Runtime();
   t.after(() => runtime.stop());
   const calls = new CallCounter(new Attempts(mesh), Date.now);
@@ -58,8 +58,15 @@ export async function startFindings(
   const afresh = (): void => {
     history = new History();
     const wall = () => performance.now();
-    sampler = new Sampler(history, { mesh, proxy, control, calls, runtime, spansDropped, wall }, fail);
-    findings = new Findings({ instance: 'lb-1', mesh, history, wall });
+    const seen = { mesh, proxy, control, calls, runtime, log, spansDropped, wall };
+    sampler = new Sampler(history, seen, fail);
+    findings = new Findings({
+      instance: 'lb-1',
+      mesh,
+      history,
+      log: () => ({ kind: log.kind, ...log.status() }),
+      wall,
+    });
   };
   afresh();
   const report = async (): Promise<readonly Finding[]> => (await findings.report()).findings;
