@@ -119,6 +119,8 @@ const timer = setInterval(() => {
   }
 }, 5);
 process.on('message', () => process.send?.({ sent, closed }));
+// Nobody is left to report for.
+process.on('disconnect', () => process.exit(0));
 setTimeout(() => {
   clearInterval(timer);
   process.exit(0);

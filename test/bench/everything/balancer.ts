@@ -1,13 +1,14 @@
 /** A balancer with all of it on, or with none of it, and what disturbs the one that has all. */
-import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT } from '../../../scripts/lib/project.ts';
 import { startProgram } from '../../support/program.ts';
 import type { RunningProxy } from '../../support/proxy-under-test.ts';
 import { type Cleanup, PROXY_CORE } from '../proxy/rig.ts';
+import type { Stall } from './stalls.ts';
 
 export interface Balancer {
   readonly proxy: RunningProxy;
@@ -15,19 +16,30 @@ export interface Balancer {
   readonly admin: string;
   /** Writes the configuration anew, which is then read again. */
   reload(): void;
+  /** How its event loop was held up since a time, ms since 1970. */
+  stalls(since: number): Stall[];
+  /** Where the time of its stalls went, as text; empty without a profile. */
+  profile(): Promise<string>;
 }
 
-/** @param exporter where traces go, or undefined for a balancer with all of it off */
+export interface BalancerOptions {
+  /** Where traces go; undefined for a balancer with all of it off. */
+  readonly exporter?: string;
+  /** Its stalls are told of by function. */
+  readonly profile?: boolean;
+}
+
 export async function startBalancer(
   cleanup: Cleanup,
   backends: readonly string[],
-  exporter: string | undefined,
+  { exporter, profile = false }: BalancerOptions,
 ): Promise<Balancer> {
   const folder = mkdtempSync(join(tmpdir(), 'heapmesh-everything-'));
   cleanup.add(() => rmSync(folder, { recursive: true }));
   const any = { listen: '127.0.0.1:0' };
   const file = join(folder, 'heapmesh.yaml');
   const on = exporter !== undefined;
+  const noted = join(folder, 'stalls');
   const config = {
     proxy: any,
     control: any,
@@ -35,7 +47,7 @@ export async function startBalancer(
     servers: backends.map((address, n) => ({ id: `s${n}`, address, services: ['*'] })),
     telemetry: {
       logs: { level: 'warn' },
-      ...(on ? { traces: { endpoint: `http://${exporter}`, sampleRatio: 0.01 } } : {}),
+      ...(on ? { traces: { endpoint: exporter, sampleRatio: 0.01 } } : {}),
     },
   };
   // JSON is YAML.
@@ -45,6 +57,8 @@ export async function startBalancer(
   const args = [
     '--conditions=heapmesh-source',
     '--no-warnings',
+    '--import',
+    new URL('./stalls.ts', import.meta.url).href,
     main,
     'serve',
     '--config',
@@ -55,12 +69,19 @@ export async function startBalancer(
   const program = await startProgram(process.execPath, args, {
     cpu: PROXY_CORE,
     openFiles: 21_000,
+    env: { HEAPMESH_STALLS: noted, HEAPMESH_STALLS_PROFILE: profile ? '1' : '0' },
     onLine: line => announced.resolve(line),
   });
   cleanup.add(() => program.stop());
-  void program.ended.then(end =>
-    announced.reject(new Error(`heapmesh ended (${end}): ${program.printed()}`)),
-  );
+  let isOver = false;
+  cleanup.add(() => {
+    isOver = true;
+  });
+  void program.ended.then(end => {
+    if (!isOver)
+      console.error(`${on ? 'everything on' : 'everything off'} ended (${end}): ${program.printed()}`);
+    announced.reject(new Error(`heapmesh ended (${end}): ${program.printed()}`));
+  });
   const told = JSON.parse(await announced.promise) as Record<'proxy' | 'control' | 'admin', string>;
   const proxy: RunningProxy = {
     name: on ? 'everything on' : 'everything off',
@@ -78,42 +99,55 @@ export async function startBalancer(
     reload() {
       writeFileSync(file, readFileSync(file));
       utimesSync(file, new Date(), new Date());
-      process.kill(program.pid, 'SIGHUP');
+      program.child.kill('SIGHUP');
+    },
+    stalls: since =>
+      !existsSync(noted)
+        ? []
+        : readFileSync(noted, 'utf8')
+            .split('\n')
+            .filter(line => line !== '')
+            .map(line => JSON.parse(line) as Stall)
+            .filter(({ at }) => at >= since),
+    async profile() {
+      if (!profile) return '';
+      program.child.kill('SIGUSR2');
+      const told = `${noted}.profile`;
+      for (let n = 0; n < 100 && !existsSync(told); n++) await sleep(100);
+      await sleep(1_000);
+      return existsSync(told) ? readFileSync(told, 'utf8') : '';
     },
   };
 }
 
-/** An OTLP endpoint that takes connections and answers nothing of use: exporting must cost calls nothing either way. */
-export async function startSink(cleanup: Cleanup): Promise<string> {
-  const server = createServer(socket => socket.on('error', () => {}).resume());
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  cleanup.add(() => server.close());
-  return `127.0.0.1:${(server.address() as { port: number }).port}`;
-}
+/** The service of the servers that report: the console shows its pool. */
+const REPORTED = 'echo.v1.EchoService';
 
 export interface Scrapes {
-  /** The longest stalls of the event loop that were told, seconds. */
-  readonly stalls: number[];
   /** How long each scrape took, ms. */
   readonly tookMs: number[];
+  /** The longest that the scrape before held up the event loop at a time, ms. */
+  readonly sliceMs: number[];
   readonly failed: number;
 }
 
 /** Scrapes each 5 s, keeps a console open and reads the configuration again each minute, until the end. */
 export function disturb(cleanup: Cleanup, balancer: Balancer): Scrapes {
-  const scrapes = { stalls: [] as number[], tookMs: [] as number[], failed: 0 };
+  const scrapes = { tookMs: [] as number[], sliceMs: [] as number[], failed: 0 };
   const scrape = async (): Promise<void> => {
     const begun = performance.now();
     try {
       const text = await (await fetch(`http://${balancer.admin}/metrics`)).text();
       scrapes.tookMs.push(performance.now() - begun);
-      const worst = /^heapmesh_event_loop_delay_seconds\{figure="max"\} (\S+)$/m.exec(text)?.[1];
-      if (worst !== undefined) scrapes.stalls.push(Number(worst));
+      const slice = /^heapmesh_scrape_longest_slice_seconds (\S+)$/m.exec(text)?.[1];
+      if (slice !== undefined) scrapes.sliceMs.push(1_000 * Number(slice));
     } catch {
       scrapes.failed++;
     }
   };
-  const console = get(`http://${balancer.admin}/api/stream`, response => response.resume());
+  const console = get(`http://${balancer.admin}/api/stream?service=${REPORTED}`, response =>
+    response.resume(),
+  );
   console.on('error', () => {});
   const timers = [setInterval(scrape, 5_000), setInterval(() => balancer.reload(), 60_000)];
   cleanup.add(() => {

@@ -6,6 +6,7 @@
 import { message } from '../../support/h2/wire.ts';
 import { Blocks } from './blocks.ts';
 import { Connection, type Handlers } from './connection.ts';
+import { LatencyCounts } from './latency-counts.ts';
 
 export interface Job {
   readonly address: string;
@@ -42,6 +43,8 @@ export interface Report {
     readonly p999: number;
     readonly max: number;
   };
+  /** Latencies counted by bucket, so that those of several runs can be added: see `LatencyCounts`. */
+  readonly counts: readonly number[];
 }
 
 const job = JSON.parse(process.argv[2] ?? '') as Job;
@@ -187,12 +190,18 @@ const seconds = (performance.now() - start) / 1_000;
 const sorted = latencies.subarray(0, Math.min(ended, latencies.length)).sort();
 const at = (share: number): number =>
   1_000 * (sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0);
+const countsOf = (all: Float64Array): number[] => {
+  const counts = new LatencyCounts();
+  for (const ms of all) counts.add(1_000 * ms);
+  return counts.counts;
+};
 const report: Report = {
   calls: ended,
   failed,
   why,
   seconds,
   latencyUs: { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1) },
+  counts: countsOf(sorted),
 };
 console.log(JSON.stringify(report));
 process.exit(0);

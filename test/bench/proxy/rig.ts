@@ -111,6 +111,8 @@ export interface Cost {
   readonly perCallUs: number;
   readonly callsPerSecond: number;
   readonly latencyUs: Report['latencyUs'] | undefined;
+  /** Of all calls, as `LatencyCounts`. */
+  readonly counts: readonly number[];
 }
 
 /** Runs the generator. Throws where a call failed: a figure of failed calls is none. */
@@ -126,6 +128,7 @@ export async function generate(proxy: RunningProxy, job: Partial<Job>): Promise<
     perCallUs: (cpuNanoseconds(proxy.pid) - before) / 1e3 / report.calls,
     callsPerSecond: report.calls / report.seconds,
     latencyUs: report.latencyUs,
+    counts: report.counts,
   };
 }
 
@@ -166,5 +169,6 @@ export function h2load(proxy: RunningProxy, { calls, connections, streams, body 
     perCallUs: (cpuNanoseconds(proxy.pid) - before) / 1e3 / calls,
     callsPerSecond: Number(/([\d.]+) req\/s/.exec(stdout)?.[1]),
     latencyUs: undefined,
+    counts: [],
   };
 }

@@ -1,0 +1,119 @@
+/**
+ * Loaded into a balancer by `--import`: notes in a file how its event loop is held up, a line of JSON a stall. A timer
+ * of 1 ms that comes late says so; what the process worked meanwhile tells a stall of its own from the kernel's, which
+ * gave the core to somebody else. On a core that the process is pinned to, the two add up.
+ *
+ * With a profile, SIGUSR2 says where the time of each stall went.
+ */
+import { appendFileSync } from 'node:fs';
+import { type Profiler, Session } from 'node:inspector';
+import { PerformanceObserver } from 'node:perf_hooks';
+
+export interface Stall {
+  /** When it ended, ms since 1970. */
+  readonly at: number;
+  /** How late the timer came, and what of it the process worked, ms. */
+  readonly ms: number;
+  readonly ownMs: number;
+  /** What of it collections took. */
+  readonly gcMs: number;
+}
+
+/** Shorter ones are not noted. */
+export const NOTED_MS = 3;
+const TICK_MS = 1;
+/** Collections are told of a little after they were. */
+const TOLD_AFTER_MS = 200;
+const PROFILE_EACH_US = 1_000;
+
+const file = process.env.HEAPMESH_STALLS;
+const withProfile = process.env.HEAPMESH_STALLS_PROFILE === '1';
+if (file !== undefined && process.argv[1]?.endsWith('main.ts')) watch(file);
+
+function watch(into: string): void {
+  const windows: { from: number; to: number; stall: Stall }[] = [];
+  let collections: { from: number; to: number }[] = [];
+  new PerformanceObserver(list => {
+    const now = performance.now();
+    collections = collections.filter(({ to }) => to > now - 5_000);
+    for (const { startTime, duration } of list.getEntries()) {
+      collections.push({ from: startTime, to: startTime + duration });
+    }
+  }).observe({ entryTypes: ['gc'] });
+  let before = performance.now();
+  let cpu = process.cpuUsage();
+  setInterval(() => {
+    const now = performance.now();
+    const used = process.cpuUsage();
+    const gap = now - before;
+    if (gap > NOTED_MS + TICK_MS) {
+      const from = before;
+      const worked = (used.user + used.system - cpu.user - cpu.system) / 1_000;
+      const told = { at: Date.now(), ms: gap - TICK_MS, ownMs: Math.min(gap - TICK_MS, worked) };
+      setTimeout(() => {
+        const gcMs = collections.reduce(
+          (sum, gc) => sum + Math.max(0, Math.min(gc.to, now) - Math.max(gc.from, from)),
+          0,
+        );
+        appendFileSync(into, `${JSON.stringify({ ...told, gcMs } satisfies Stall)}\n`);
+        if (withProfile) windows.push({ from, to: now, stall: { ...told, gcMs } });
+      }, TOLD_AFTER_MS).unref();
+    }
+    before = now;
+    cpu = used;
+  }, TICK_MS).unref();
+  if (withProfile) profile(`${into}.profile`, windows);
+}
+
+function profile(into: string, windows: readonly { from: number; to: number; stall: Stall }[]): void {
+  const session = new Session();
+  session.connect();
+  session.post('Profiler.enable');
+  session.post('Profiler.setSamplingInterval', { interval: PROFILE_EACH_US });
+  session.post('Profiler.start');
+  // The profile's clock is the monotonic one in µs; so is this.
+  const zeroUs = Number(process.hrtime.bigint() / 1_000n) - performance.now() * 1_000;
+  process.once('SIGUSR2', () => {
+    session.post('Profiler.stop', (error, result) => {
+      if (error !== null) return;
+      for (const { from, to, stall } of windows) {
+        if (stall.ownMs < NOTED_MS) continue;
+        const where = whereOf(result.profile, from * 1_000 + zeroUs, to * 1_000 + zeroUs);
+        appendFileSync(into, `${JSON.stringify(stall)}\n${where.map(line => `    ${line}\n`).join('')}`);
+      }
+    });
+  });
+}
+
+/** Functions by how much of a time was in them and below, the outermost first; those with a seventh of it and more. */
+function whereOf(
+  { nodes, samples = [], timeDeltas = [], startTime }: Profiler.Profile,
+  fromUs: number,
+  toUs: number,
+): string[] {
+  const byId = new Map(nodes.map(node => [node.id, node]));
+  const parents = new Map<number, number>();
+  for (const node of nodes) for (const child of node.children ?? []) parents.set(child, node.id);
+  const within = new Map<string, number>();
+  const self = new Map<string, number>();
+  let count = 0;
+  let at = startTime;
+  for (const [index, id] of samples.entries()) {
+    at += timeDeltas[index] as number;
+    if (at < fromUs || at > toUs) continue;
+    count++;
+    const seen = new Set<string>();
+    for (let node = byId.get(id); node !== undefined; node = byId.get(parents.get(node.id) ?? -1)) {
+      const { functionName, url, lineNumber } = node.callFrame;
+      const name = `${functionName || '(anonymous)'} ${url.split('/').slice(-2).join('/')}:${lineNumber + 1}`;
+      if (seen.size === 0) self.set(name, (self.get(name) ?? 0) + 1);
+      if (!seen.has(name)) within.set(name, (within.get(name) ?? 0) + 1);
+      seen.add(name);
+    }
+  }
+  const most = [...within].filter(([, n]) => n * 7 >= count).sort((a, b) => b[1] - a[1]);
+  return most.map(
+    ([name, n]) =>
+      `${((100 * n) / count).toFixed(0)} % (self ${((100 * (self.get(name) ?? 0)) / count).toFixed(0)} %) ${name}`,
+  );
+}
