@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 /** The `heapmesh` command. */
+// First: what is loaded makes the heap grow.
+import './young-generation.ts';
 import { run } from './run.ts';
 
 // `heapmesh servers | head`: a reader that has seen enough is no error of ours.

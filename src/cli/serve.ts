@@ -12,6 +12,7 @@ import { explainListenError } from './listen-error.ts';
 import { type OutputFormat, printJson } from './options.ts';
 import { paintFor, plain } from './render/style.ts';
 import type { Running } from './running.ts';
+import { settleYoungGeneration } from './young-generation.ts';
 
 export interface ServeOptions {
   readonly config?: string;
@@ -26,6 +27,7 @@ export interface ServeOptions {
 }
 
 export async function serve(options: ServeOptions, io: Io): Promise<void> {
+  settleYoungGeneration();
   const flags: Flags = {
     proxy: options.proxy,
     control: options.control,

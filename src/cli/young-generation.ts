@@ -1,0 +1,35 @@
+/**
+ * The young generation of the JavaScript heap of a balancer: some MiB, and no more. V8 lets it grow to 64 MiB, and then
+ * what lives in it is copied in one go: with 10,000 servers that report, calls wait 20 ms for that, and 2 ms with
+ * 4 MiB. V8 takes the factor by which it grows at each growth, and has no other flag for it that it takes after its
+ * start; so this is loaded before all else.
+ */
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
+
+const SIZE = 4 * 1024 * 1024;
+/** Living octets, about, that let it grow, and the most of them that are made for it. */
+const STEP = 64 * 1024;
+const MOST = 64 * 1024 * 1024;
+
+/** Whoever starts the process may have chosen a size. */
+const isOurs = !/semi[-_]space/.test([...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' '));
+if (isOurs && process.argv[2] === 'serve') growBy(1);
+
+/** Grows it to its size, and no further. */
+export function settleYoungGeneration(): void {
+  if (!isOurs) return;
+  growBy(2);
+  const living: number[][] = [];
+  for (let made = 0; sizeOf() < SIZE && made < MOST; made += STEP) living.push(new Array(STEP / 8).fill(0.5));
+  growBy(1);
+}
+
+function growBy(factor: number): void {
+  setFlagsFromString(`--semi-space-growth-factor=${factor}`);
+}
+
+/** What may be allocated in it between two collections, octets. */
+function sizeOf(): number {
+  const young = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
+  return (young?.space_size ?? SIZE) / 2;
+}
