@@ -69,6 +69,9 @@ export class Registry {
   readonly #events: EventRing;
   readonly #views = new WeakMap<ServerRecord, { view: ServerView | undefined }>();
 
+  /** What `list` gave last; undefined where something may have changed since. */
+  #listed: readonly ServerView[] | undefined;
+
   readonly #changeListeners = new Set<ChangeListener>();
   readonly #eventListeners = new Set<(event: RegistryEvent) => void>();
   readonly #instanceListeners = new Set<() => void>();
@@ -140,6 +143,7 @@ export class Registry {
       body: this.#doubting ? doubtful(body) : body,
     };
     this.#waiting.set(proposal.n, { resolve, reject });
+    this.#listed = undefined;
     this.#noteChanges(this.#seen.add(proposal));
     try {
       append(proposal);
@@ -161,6 +165,7 @@ export class Registry {
     if (this.#position === 0) this.#events.startAfter(position - 1);
     this.#position = position;
 
+    this.#listed = undefined;
     const verdict = apply(this.#confirmed, proposal);
     const forgotten = this.#confirmed.trim();
     const { before, keys } = this.#confirmed.takeChanges();
@@ -235,6 +240,7 @@ export class Registry {
   }
 
   #begin(snapshot: Snapshot): void {
+    this.#listed = undefined;
     this.#confirmed = storeOf(snapshot);
     this.#seen = new Overlay(this.#confirmed);
     this.#position = snapshot.position;
@@ -246,6 +252,7 @@ export class Registry {
   /** The log could not keep the own proposal `n`: the view is as if it had not been made. */
   reject(n: number, error: Error): void {
     if (!this.#seen.has(n)) return;
+    this.#listed = undefined;
     this.#noteChanges(this.#seen.rebase([], new Map(), n));
     this.#settle(n)?.reject(error);
     this.#deliver();
@@ -265,14 +272,11 @@ export class Registry {
     return this.#confirmed.answers();
   }
 
-  /** All servers that are not gone, in no particular order; a copy. */
-  list(): Iterable<ServerView> {
-    const views: ServerView[] = [];
-    for (const record of this.#seen.records()) {
-      const view = this.#view(record);
-      if (view) views.push(view);
-    }
-    return views;
+  /** All servers that are not gone, in no particular order, as they are now: what comes later does not change it. */
+  list(): readonly ServerView[] {
+    // Many look each second, and changes are few: with 10,000 servers a list takes 2 ms to make.
+    this.#listed ??= [...this.#seen.records()].flatMap(record => this.#view(record) ?? []);
+    return this.#listed;
   }
 
   /** Calls for every change of this instance's view, at once. Returns what ends it. */

@@ -45,6 +45,9 @@ export class Health implements WatchedHost {
   private readonly servers = new Map<string, Watched>();
   /** Checks that were under way at the last look. */
   private underWay = 0;
+  /** Who is due and has not begun, the first one last. */
+  private toBegin: Watched[] = [];
+  private beginning: NodeJS.Immediate | undefined;
   private lastLook = Number.NaN;
   private readonly unfollow: () => void;
 
@@ -101,15 +104,30 @@ export class Health implements WatchedHost {
         opens--;
       }
     }
-    const room = HEALTH_LIMITS.checksAtOnce - underWay;
+    const room = Math.max(0, HEALTH_LIMITS.checksAtOnce - underWay);
     // Who waits longest goes first: else servers that time out would come again before the last ones' first turn.
     if (due.length > room) due.sort((a, b) => a.dueAt - b.dueAt);
-    for (const server of due.slice(0, Math.max(0, room))) server.begin(now);
-    this.underWay = underWay + Math.min(due.length, Math.max(0, room));
+    this.toBegin = due.slice(0, room).reverse();
+    this.underWay = underWay + this.toBegin.length;
+    if (this.beginning === undefined) this.beginSome();
+  }
+
+  /** Hundreds of checks may be due at once: a few of them each turn of the event loop, with calls in between. */
+  private beginSome(): void {
+    this.beginning = undefined;
+    for (let left = HEALTH_LIMITS.beginsAtOnce; left > 0; left--) {
+      const server = this.toBegin.pop();
+      if (server === undefined) return;
+      // It may have been let go of meanwhile.
+      if (server.isDue && this.servers.get(server.id) === server) server.begin(this.context.now());
+    }
+    if (this.toBegin.length > 0) this.beginning = setImmediate(() => this.beginSome());
   }
 
   stop(): void {
     this.unfollow();
+    clearImmediate(this.beginning);
+    this.toBegin = [];
     for (const server of this.servers.values()) server.stop();
     this.servers.clear();
   }

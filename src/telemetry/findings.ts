@@ -53,7 +53,7 @@ export class Findings {
   private async look(): Promise<FindingsReport> {
     const { instance, wall } = this.options;
     const slices = new Slices(HISTORY_LIMITS.sliceMs);
-    const evidence = this.evidence();
+    const evidence = await this.evidence(slices);
     const findings: Finding[] = [];
     for (const { name: rule, title, look } of RULES) {
       if (slices.isOver) await slices.pause();
@@ -66,7 +66,7 @@ export class Findings {
     return { time: wall(), instance, seconds: evidence.seconds, findings };
   }
 
-  private evidence(): Evidence {
+  private async evidence(slices: Slices): Promise<Evidence> {
     const { mesh, history, log } = this.options;
     const backends = new Map<string, BackendEvidence>();
     for (const { spec, state, cause } of mesh.registry.list()) {
@@ -83,7 +83,8 @@ export class Findings {
       });
     }
     const pools: PoolEvidence[] = [];
-    for (const pool of mesh.pools()) {
+    for (const pool of [...mesh.pools()]) {
+      if (slices.isOver) await slices.pause();
       const members = [...pool.members()].flatMap(slot => backends.get(mesh.idOf(slot)) ?? []);
       const figures = new RingFigures(history.pool, pool.service, POINTS);
       pools.push({ service: pool.service, policy: pool.policyName, backends: members, figures });

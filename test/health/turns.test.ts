@@ -9,14 +9,8 @@ import { OUTLIER_DEFAULTS } from '../../src/core/outlier.ts';
 import { Health } from '../../src/health/health.ts';
 import { Rig, spec } from '../core/rig.ts';
 
-test('servers that time out, as many as may be checked at once, do not keep the others from their turn', async t => {
-  const sockets = new Set<Socket>();
-  const silent = createServer(socket => sockets.add(socket.on('error', () => {})));
-  await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve));
-  const { port } = silent.address() as AddressInfo;
-  const rig = new Rig();
-  const count = HEALTH_LIMITS.checksAtOnce + 20;
-  for (let n = 0; n < count; n++) rig.addWarm(spec(`s${n}`));
+/** All servers are checked at the same port. @param random is asked once for each check that begins */
+function healthOf(rig: Rig, port: number, random = (): number => 0.5) {
   const rules = {
     check: 'grpc',
     intervalMs: 500,
@@ -29,21 +23,32 @@ test('servers that time out, as many as may be checked at once, do not keep the 
     orca: false,
     orcaIntervalMs: 1_000,
   } as const;
-  const { mesh } = rig;
   const detector = new Detector({
-    mesh,
+    mesh: rig.mesh,
     rulesOf: () => ({ outliers: OUTLIER_DEFAULTS, panicBelow: 0.5 }),
     suspicionMs: 5_000,
     random: () => 0.5,
   });
   const health = new Health({
-    mesh,
+    mesh: rig.mesh,
     detector,
     rulesOf: () => rules,
     parseAddress: () => ({ host: '127.0.0.1', port }),
-    random: () => 0.5,
+    random,
     onError: error => assert.fail(String(error)),
   });
+  return { health, detector };
+}
+
+test('servers that time out, as many as may be checked at once, do not keep the others from their turn', async t => {
+  const sockets = new Set<Socket>();
+  const silent = createServer(socket => sockets.add(socket.on('error', () => {})));
+  await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve));
+  const { port } = silent.address() as AddressInfo;
+  const rig = new Rig();
+  const count = HEALTH_LIMITS.checksAtOnce + 20;
+  for (let n = 0; n < count; n++) rig.addWarm(spec(`s${n}`));
+  const { health, detector } = healthOf(rig, port);
   t.after(() => {
     health.stop();
     detector.stop();
@@ -54,8 +59,38 @@ test('servers that time out, as many as may be checked at once, do not keep the 
     rig.now += 100;
     health.look(rig.now);
     assert.ok(health.gauges().checking <= HEALTH_LIMITS.checksAtOnce);
-    await setImmediate();
+    // Checks that are due begin some at a time; in the 100 ms between two looks the event loop turns often enough.
+    const turns = HEALTH_LIMITS.checksAtOnce / HEALTH_LIMITS.beginsAtOnce + 1;
+    for (let turn = 0; turn < turns; turn++) await setImmediate();
   }
-  const out = [...mesh.registry.list()].filter(({ state }) => state === 'EJECTED').length;
+  const out = rig.mesh.registry.list().filter(({ state }) => state === 'EJECTED').length;
   assert.equal(out, count);
+});
+
+test('checks that are due together begin some at a time', async t => {
+  const sockets = new Set<Socket>();
+  const silent = createServer(socket => sockets.add(socket.on('error', () => {})));
+  await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve));
+  const rig = new Rig();
+  const { beginsAtOnce } = HEALTH_LIMITS;
+  for (let n = 0; n < 3 * beginsAtOnce; n++) rig.addWarm(spec(`s${n}`));
+  let asked = 0;
+  const { health, detector } = healthOf(rig, (silent.address() as AddressInfo).port, () => {
+    asked++;
+    return 0.5;
+  });
+  t.after(() => {
+    health.stop();
+    detector.stop();
+    for (const socket of sockets) socket.destroy();
+    silent.close();
+  });
+  asked = 0;
+  rig.now += 500;
+  health.look(rig.now);
+  assert.equal(asked, beginsAtOnce);
+  await setImmediate();
+  assert.ok(asked <= 2 * beginsAtOnce);
+  for (let turn = 0; turn < 3; turn++) await setImmediate();
+  assert.equal(asked, 3 * beginsAtOnce);
 });

@@ -86,7 +86,7 @@ export async function startProgram(
 }
 
 /** The hard limit, beyond which an ordinary process cannot raise its own. */
-function mostOpenFiles(): number {
+export function mostOpenFiles(): number {
   const hard = /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
   return hard === undefined ? Number.POSITIVE_INFINITY : Number(hard);
 }

@@ -35,8 +35,8 @@ export const LOAD_LIMITS = {
 } as const;
 
 export const MESH_LIMITS = {
-  /** Warm-ups that end in one tick: each is an entry of the log, and a fleet ends them together; some milliseconds. */
-  warmUpsEnded: 200,
+  /** Warm-ups that end in one tick: each is an entry of the log, and a fleet ends them together; some 3 ms. */
+  warmUpsEnded: 32,
   /** How often time is told to the mesh, ms: half of the shortest sweep, and fine enough for a lease. */
   tickMs: 50,
 } as const;

@@ -5,6 +5,8 @@ export const HEALTH_LIMITS = {
   lookMs: 100,
   /** Checks under way at once: each is a connection that may be opening; 10,000 servers each 5 s need some 20. */
   checksAtOnce: 256,
+  /** Checks that begin in one turn of the event loop: 60 µs each, and calls wait for them. */
+  beginsAtOnce: 16,
   /** Octets of an answer to a check or of one load report; a real one has a few dozen. */
   answerBytes: 64 * 1024,
   /** What a check's connection gets to open, ms; the check's own time-out counts beside it. */

@@ -71,6 +71,8 @@ export class Timeline {
 /** The rows of one scope: one a backend, pool or instance. */
 export class Ring<Name extends string> {
   readonly names: readonly Name[];
+  /** Where the points of a series begin in a row. */
+  private readonly starts: Readonly<Record<Name, number>>;
   private readonly infos: readonly SeriesInfo[];
   private readonly timeline: Timeline;
   private readonly most: number;
@@ -79,6 +81,10 @@ export class Ring<Name extends string> {
 
   constructor(series: Readonly<Record<Name, SeriesInfo>>, timeline: Timeline, most: number) {
     this.names = Object.keys(series) as Name[];
+    this.starts = Object.fromEntries(this.names.map((name, field) => [name, field * (NEAR + FAR)])) as Record<
+      Name,
+      number
+    >;
     this.infos = Object.values(series);
     this.timeline = timeline;
     this.most = most;
@@ -90,6 +96,14 @@ export class Ring<Name extends string> {
 
   get size(): number {
     return this.rows.size;
+  }
+
+  has(key: string): boolean {
+    return this.rows.has(key);
+  }
+
+  get isFull(): boolean {
+    return this.rows.size >= this.most;
   }
 
   /** Writes the points of the step under way; false where there is no room for one more row. */
@@ -117,7 +131,7 @@ export class Ring<Name extends string> {
   last(key: string, name: Name): number {
     const row = this.rows.get(key);
     if (row === undefined) return Number.NaN;
-    return row[this.names.indexOf(name) * (NEAR + FAR) + this.timeline.last] as number;
+    return row[this.starts[name] + this.timeline.last] as number;
   }
 
   /** The last points of a series that are known, oldest first, into `into`. Returns how many. */
@@ -125,11 +139,13 @@ export class Ring<Name extends string> {
     const row = this.rows.get(key);
     if (row === undefined) return 0;
     const { steps } = this.timeline;
-    const start = this.names.indexOf(name) * (NEAR + FAR);
+    const start = this.starts[name];
+    const first = Math.max(0, steps - Math.min(most, NEAR - 1));
     let count = 0;
-    for (let step = Math.max(0, steps - Math.min(most, NEAR - 1)); step < steps; step++) {
-      const value = row[start + (step % NEAR)] as number;
+    for (let step = first, at = first % NEAR; step < steps; step++) {
+      const value = row[start + at] as number;
       if (!Number.isNaN(value)) into[count++] = value;
+      if (++at === NEAR) at = 0;
     }
     return count;
   }

@@ -98,19 +98,27 @@ export class Sampler {
   }
 
   private async writeBackends(slices: Slices): Promise<{ waiting: number; upstreams: number }> {
-    const { mesh } = this.seen;
+    const { mesh, proxy } = this.seen;
     const ring = this.history.backend;
+    const wasFull = ring.isFull;
     const gone = new Set(ring.keys());
     let waiting = 0;
     let upstreams = 0;
     let looked = 0;
-    for (const view of [...mesh.registry.list()]) {
+    for (const view of mesh.registry.list()) {
       if ((++looked & 15) === 0 && slices.isOver) await slices.pause();
       const { id } = view.spec;
       gone.delete(id);
       const slot = mesh.slotOf(id);
       if (slot < 0) continue;
-      ring.write(id, this.backendPoint(view, slot));
+      proxy.gaugeBackend(slot, this.gauges);
+      if (ring.has(id)) {
+        ring.write(id, this.backendPoint(view, slot));
+      } else if (!ring.isFull) {
+        // What it did while there was no room for it is of no step.
+        if (wasFull) this.backendPoint(view, slot);
+        ring.write(id, this.backendPoint(view, slot));
+      }
       waiting += this.gauges.waiting;
       upstreams += this.gauges.connections;
     }
@@ -118,11 +126,11 @@ export class Sampler {
     return { waiting, upstreams };
   }
 
+  /** Its gauges are read already. */
   private backendPoint(view: ServerView, slot: number): Record<BackendSeries, number> {
-    const { mesh, proxy } = this.seen;
+    const { mesh } = this.seen;
     const { loads } = mesh;
     const { tally, gauges, attempts } = this;
-    proxy.gaugeBackend(slot, gauges);
     tally.clear();
     let score = Number.NaN;
     for (const { pool } of loads.membersOf(slot)) {

@@ -10,6 +10,9 @@ import type { RunningProxy } from '../../support/proxy-under-test.ts';
 import { type Cleanup, PROXY_CORE } from '../proxy/rig.ts';
 import type { Stall } from './stalls.ts';
 
+/** The service of the servers that report: the console shows its pool. */
+const REPORTED = 'echo.v1.EchoService';
+
 export interface Balancer {
   readonly proxy: RunningProxy;
   readonly control: string;
@@ -25,6 +28,8 @@ export interface Balancer {
 export interface BalancerOptions {
   /** Where traces go; undefined for a balancer with all of it off. */
   readonly exporter?: string;
+  /** How the servers that report are checked. */
+  readonly check?: string;
   /** Its stalls are told of by function. */
   readonly profile?: boolean;
 }
@@ -32,7 +37,7 @@ export interface BalancerOptions {
 export async function startBalancer(
   cleanup: Cleanup,
   backends: readonly string[],
-  { exporter, profile = false }: BalancerOptions,
+  { exporter, check = 'grpc', profile = false }: BalancerOptions,
 ): Promise<Balancer> {
   const folder = mkdtempSync(join(tmpdir(), 'heapmesh-everything-'));
   cleanup.add(() => rmSync(folder, { recursive: true }));
@@ -45,6 +50,7 @@ export async function startBalancer(
     control: any,
     admin: any,
     servers: backends.map((address, n) => ({ id: `s${n}`, address, services: ['*'] })),
+    pools: [{ service: REPORTED, health: { check } }],
     telemetry: {
       logs: { level: 'warn' },
       ...(on ? { traces: { endpoint: exporter, sampleRatio: 0.01 } } : {}),
@@ -119,9 +125,6 @@ export async function startBalancer(
     },
   };
 }
-
-/** The service of the servers that report: the console shows its pool. */
-const REPORTED = 'echo.v1.EchoService';
 
 export interface Scrapes {
   /** How long each scrape took, ms. */

@@ -5,7 +5,7 @@
  *
  * With a profile, SIGUSR2 says where the time of each stall went.
  */
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, openSync, writeSync } from 'node:fs';
 import { type Profiler, Session } from 'node:inspector';
 import { PerformanceObserver } from 'node:perf_hooks';
 
@@ -40,6 +40,7 @@ function watch(into: string): void {
       collections.push({ from: startTime, to: startTime + duration });
     }
   }).observe({ entryTypes: ['gc'] });
+  const out = openSync(into, 'a');
   let before = performance.now();
   let cpu = process.cpuUsage();
   setInterval(() => {
@@ -55,7 +56,7 @@ function watch(into: string): void {
           (sum, gc) => sum + Math.max(0, Math.min(gc.to, now) - Math.max(gc.from, from)),
           0,
         );
-        appendFileSync(into, `${JSON.stringify({ ...told, gcMs } satisfies Stall)}\n`);
+        writeSync(out, `${JSON.stringify({ ...told, gcMs } satisfies Stall)}\n`);
         if (withProfile) windows.push({ from, to: now, stall: { ...told, gcMs } });
       }, TOLD_AFTER_MS).unref();
     }

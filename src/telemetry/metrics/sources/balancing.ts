@@ -81,7 +81,8 @@ export function tellPools(registry: Registry, mesh: Mesh, history: History): voi
 interface Told {
   readonly view: ServerView;
   readonly slot: number;
-  readonly label: string;
+  /** Empty before the first family is told. */
+  label: string;
 }
 
 export function tellBackends(registry: Registry, mesh: Mesh, proxy: TransparentProxy): void {
@@ -96,13 +97,22 @@ export function tellBackends(registry: Registry, mesh: Mesh, proxy: TransparentP
       const { id } = view.spec;
       const slot = mesh.slotOf(id);
       if (slot < 0) continue;
-      const label = names.get(id) ?? labels({ backend: id });
-      names.set(id, label);
-      told.push({ view, slot, label });
+      told.push({ view, slot, label: names.get(id) ?? '' });
     }
   });
+  /** In the slices of telling: all at once it would hold up calls. */
+  const name = (one: Told): void => {
+    const { id } = one.view.spec;
+    one.label = labels({ backend: id });
+    names.set(id, one.label);
+  };
   const add = (family: Family, tell: (out: Lines, one: Told) => void): void =>
-    registry.add(family, out => each(told, one => tell(out, one)));
+    registry.add(family, out =>
+      each(told, one => {
+        if (one.label === '') name(one);
+        tell(out, one);
+      }),
+    );
   const value = (family: Family, of: (one: Told) => number): void =>
     add(family, (out, one) => out.sample(one.label, of(one)));
   const now = () => mesh.now();
