@@ -116,8 +116,9 @@ export class ScalingRule {
       this.lowSince = Number.NaN;
       return;
     }
-    if (decision.kind === 'add') this.relieve(now);
-    else this.changed(now);
+    this.changed(now);
+    // It is there for all that are over now.
+    if (decision.kind === 'add') for (const each of this.over.values()) each.answered = true;
   }
 
   /** What was decided could not be done: it is tried again later. */
@@ -132,27 +133,27 @@ export class ScalingRule {
     } else this.retryAt = retryAt;
   }
 
-  /** One more server is there for all that are over now. */
-  private relieve(now: number): void {
-    this.changed(now);
-    for (const each of this.over.values()) each.answered = true;
-  }
-
   private changed(now: number): void {
     this.changedAt = now;
     this.meanOverSince = this.lowSince = Number.NaN;
   }
 
-  /** One that another instance or an operator has added relieves as well as one of this rule's. */
+  /**
+   * One that another instance or an operator has added relieves as well as one of this rule's, but only what was over
+   * before: an overload that is seen for the first time with it there came in spite of it.
+   */
   private meet(here: ReadonlySet<string>, now: number): void {
     const { known } = this;
     this.known = here;
     for (const id of this.mine) if (known?.has(id) && !here.has(id)) this.mine.delete(id);
-    if (known === undefined) return;
-    for (const id of here) {
-      if (known.has(id)) continue;
-      if (!this.mine.has(id)) this.relieve(now);
+    if (known === undefined || ![...here].some(id => !known.has(id) && !this.mine.has(id))) return;
+    const before = [...this.over.values()].filter(({ since }) => since < now);
+    if (before.length === 0 && !(this.meanOverSince < now)) {
+      this.lowSince = Number.NaN;
+      return;
     }
+    this.changed(now);
+    for (const each of before) each.answered = true;
   }
 
   private watch(servers: readonly Sighting[], now: number): void {

@@ -25,6 +25,7 @@ class Life {
   readonly failed = new Set<string>();
   readonly added: string[] = [];
   readonly log: string[] = [];
+  readonly causes: string[] = [];
   /** Whether what is decided is done. */
   works = true;
 
@@ -48,6 +49,7 @@ class Life {
   }
 
   private do(decision: ScalingDecision, spread: boolean): void {
+    this.causes.push(decision.cause);
     if (!this.works) {
       this.log.push(`${this.now}: refused`);
       this.rule.refused(decision, this.now);
@@ -159,5 +161,23 @@ test('a server that others have added relieves as well, and begins the cool-down
   life.run(9_000);
   life.load.x = 0.95;
   assert.deepEqual(life.run(29_000), [], 'not yet: one has just come');
-  assert.deepEqual(life.run(5_000), ['39500: load of a']);
+  // That one is over the threshold itself, and nobody has come for it since.
+  assert.deepEqual(life.run(5_000), ['39500: load of x']);
+});
+
+test('a server that comes in the look in which an overload is first seen has not relieved it', () => {
+  const life = new Life({ a: 0.5 });
+  life.run(1_000);
+  life.load.a = life.load.b = 0.95;
+  assert.deepEqual(life.run(10_500), ['11500: load of a'], 'no cool-down has begun');
+  assert.equal(
+    life.causes.at(-1),
+    'a is at 95 % and has been over the threshold 80 % for 10.0 s; mean of the pool 95 %',
+  );
+  // A third comes with it: only what was over before is answered by it.
+  const other = new Life({ a: 0.95, b: 0.5 });
+  other.run(5_000);
+  other.load.b = 0.95;
+  other.load.c = 0.5;
+  assert.deepEqual(other.run(35_500), ['35500: load of b']);
 });
