@@ -10,10 +10,12 @@
  *   HEAPMESH_SERVER       the server that fails, or is over the threshold most
  *   HEAPMESH_CONTROL      where the new server registers
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
 import type { ServerSpec, ServerView } from '../core/core.ts';
 import { SCALING_LIMITS } from '../core/limits.ts';
 import type { Registry } from '../core/registry.ts';
+import { whoWasToBe } from './answers.ts';
 import type { Provided, Provider, Want } from './provider.ts';
 
 export interface CommandSettings {
@@ -99,7 +101,7 @@ export class CommandProvider implements Provider {
     const { registry, settings, faultOf } = this.options;
     const { service, because, server, cause } = want;
     const until = performance.now() + settings.timeoutMs;
-    const arrival = new Arrival(registry, id, service);
+    const arrival = new Arrival(registry, id, service, this.arrivals);
     this.arrivals.add(arrival);
     try {
       const { address, why } = await this.run({ action: 'add', id, cause, service, because, server });
@@ -113,6 +115,7 @@ export class CommandProvider implements Provider {
         return { kind: 'added', id, how: `the command gave ${id} at ${address}` };
       }
       const came = await arrival.within(until - performance.now());
+      if (came !== undefined && came !== id) await this.takeFor(id, came);
       if (came !== undefined) return { kind: 'added', id: came, how: `the command started ${came}` };
       if (this.closing) return { kind: 'none', why: 'this instance ends' };
       const words = `neither printed an address nor did ${id} register within ${settings.timeoutMs} ms`;
@@ -122,6 +125,19 @@ export class CommandProvider implements Provider {
     } finally {
       this.arrivals.delete(arrival);
       arrival.end();
+    }
+  }
+
+  /** A server has come for the one that was to be `id`: it counts as added. */
+  private async takeFor(id: string, came: string): Promise<void> {
+    const { registry, log } = this.options;
+    const answer = { kind: 'answer', failure: whoWasToBe(id), id: came } as const;
+    try {
+      await registry.propose(answer, `${came} registered, and not ${id}`);
+    } catch (error) {
+      log(`scaling: ${came} does not count as added: the log did not take it: ${(error as Error).message}`, {
+        server: came,
+      });
     }
   }
 
@@ -135,19 +151,25 @@ export class CommandProvider implements Provider {
   }): Promise<Run> {
     const { settings, env, control } = this.options;
     const [program = '', ...args] = settings.command;
-    const child = spawn(program, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        ...env,
-        HEAPMESH_ACTION: what.action,
-        HEAPMESH_SERVER_ID: what.id,
-        HEAPMESH_SERVICE: what.service ?? '',
-        HEAPMESH_REASON: what.because ?? '',
-        HEAPMESH_CAUSE: what.cause,
-        HEAPMESH_SERVER: what.server ?? '',
-        HEAPMESH_CONTROL: control,
-      },
-    });
+    const variables = {
+      HEAPMESH_ACTION: what.action,
+      HEAPMESH_SERVER_ID: what.id,
+      HEAPMESH_SERVICE: what.service ?? '',
+      HEAPMESH_REASON: what.because ?? '',
+      HEAPMESH_CAUSE: what.cause,
+      HEAPMESH_SERVER: what.server ?? '',
+      HEAPMESH_CONTROL: control,
+    };
+    let child: ChildProcessByStdio<null, Readable, Readable>;
+    try {
+      child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...env, ...variables } });
+    } catch (error) {
+      // Such as too long an environment, or words with a zero in them: Node tells of these at once.
+      return Promise.resolve({
+        address: undefined,
+        why: `'${program}' cannot be run: ${(error as Error).message}`,
+      });
+    }
     this.children.add(child);
     const output = new Output(child);
     return new Promise(resolve => {
@@ -179,17 +201,22 @@ export class CommandProvider implements Provider {
 
 /** A server that comes: the one of that id, or else the first new one that registers for the service. */
 class Arrival {
+  readonly id: string;
+  came: string | undefined;
   private readonly known = new Set<string>();
   private readonly unfollow: () => void;
-  private came: string | undefined;
   private tell: ((id: string | undefined) => void) | undefined;
   private ended = false;
 
-  constructor(registry: Registry, id: string, service: string) {
+  /** @param all those that are waited for: a server comes for one of them */
+  constructor(registry: Registry, id: string, service: string, all: ReadonlySet<Arrival>) {
+    this.id = id;
     for (const { spec } of registry.list()) this.known.add(spec.id);
+    const isAnothers = (id: string): boolean => [...all].some(one => one.id === id || one.came === id);
     const isIt = (view: ServerView): boolean =>
       view.spec.id === id ||
       (!this.known.has(view.spec.id) &&
+        !isAnothers(view.spec.id) &&
         view.sources.includes('stream') &&
         view.state !== 'STANDBY' &&
         (view.spec.services.includes(service) || view.spec.services.includes('*')));

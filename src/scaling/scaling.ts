@@ -8,6 +8,7 @@ import { SCALING_LIMITS } from '../core/limits.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { Pool } from '../core/pool.ts';
 import { type ScalingDecision, ScalingRule, type ScalingRules, type Sighting } from '../core/scaling.ts';
+import { Answers } from './answers.ts';
 import type { Provided, Provider } from './provider.ts';
 
 export { CommandProvider, type CommandSettings } from './command.ts';
@@ -70,8 +71,7 @@ export class Scaling {
   private readonly coming = new Map<string, string>();
   /** Servers that drain by a decision of this instance: why. */
   private readonly leaving = new Map<string, string>();
-  /** Answers by servers that are not there: when each was first seen, ms. */
-  private readonly awaited = new Map<string, number>();
+  private readonly answers: Answers;
   private readonly decisions: Decided[] = [];
   /** Of decisions that were made before, in vain: with what result. */
   private readonly told = new WeakMap<Decided, string>();
@@ -84,6 +84,7 @@ export class Scaling {
     this.rules = options.rules;
     this.provider = options.provider;
     const { registry } = options.mesh;
+    this.answers = new Answers(registry, options.provider.patienceMs);
     this.unfollow = registry.onChange((id, before, after) => this.changed(id, before, after));
     this.looker = setInterval(() => this.look(), SCALING_LIMITS.lookMs);
   }
@@ -96,10 +97,7 @@ export class Scaling {
   /** Looks at all pools. */
   look(): void {
     const now = this.options.mesh.now();
-    const added = this.addedServers();
-    for (const name of this.awaited.keys()) {
-      if (this.options.mesh.registry.answer(name) === undefined) this.awaited.delete(name);
-    }
+    const added = this.answers.added();
     for (const service of this.byService.keys()) {
       if (this.options.mesh.pool(service)?.service !== service) this.byService.delete(service);
     }
@@ -117,7 +115,7 @@ export class Scaling {
 
   status(): ScalingStatus {
     const now = this.options.mesh.now();
-    const added = this.addedServers();
+    const added = this.answers.added();
     const pools = [...this.options.mesh.pools()].map(pool => {
       const sightings = this.sightings(pool, now);
       const told = sightings.filter(({ failed, utilization }) => !failed && !Number.isNaN(utilization));
@@ -188,42 +186,17 @@ export class Scaling {
     return limit > 0 ? pool.inFlight(pool.memberAt(slot)) / limit : Number.NaN;
   }
 
-  /** Servers that answered something and are in service, the last one at the end. */
-  private addedServers(): string[] {
-    const { registry } = this.options.mesh;
-    const added = new Set<string>();
-    for (const [, id] of registry.answers()) {
-      if (!this.isInService(id)) continue;
-      added.delete(id);
-      added.add(id);
-    }
-    return [...added];
-  }
-
-  private isInService(id: string): boolean {
-    const state = this.options.mesh.registry.get(id)?.state;
-    return state === 'WARMING' || state === 'ACTIVE' || state === 'EJECTED';
-  }
-
-  /** What an addition answers by, and is answered already where its server is in service or may still come. */
-  private nameOf(about: string, now: number): { readonly name: string; readonly by: string | undefined } {
-    const { registry } = this.options.mesh;
-    for (let n = 1; ; n++) {
-      const name = n === 1 ? about : `${about} (${n})`;
-      const by = registry.answer(name);
-      if (by === undefined || this.coming.has(name) || this.isInService(by)) return { name, by };
-      if (registry.get(by) !== undefined) continue;
-      const since = this.awaited.get(name) ?? now;
-      this.awaited.set(name, since);
-      if (now - since < this.provider.patienceMs) return { name, by };
-    }
-  }
-
   private add(pool: Pool, rule: ScalingRule, decision: ScalingDecision & { kind: 'add' }, now: number): void {
     const { mesh } = this.options;
-    const { name, by } = this.nameOf(decision.about, now);
-    if (by !== undefined || this.coming.has(name)) {
-      rule.answered(decision, now, by);
+    const answer = this.answers.find(decision.about, now);
+    const { name } = answer;
+    if (this.coming.has(name) || answer.kind === 'served') {
+      rule.answered(decision, now, answer.kind === 'none' ? '' : answer.by);
+      return;
+    }
+    // Another instance is at it, and may end before it is done.
+    if (answer.kind === 'awaited') {
+      rule.refused(decision, now);
       return;
     }
     const { service } = pool;
@@ -233,7 +206,10 @@ export class Scaling {
     this.coming.set(name, service);
     void this.provider
       .add({ service, failure: name, because, server, zone, cause })
-      .then(provided => this.provided(rule, decision, decided, provided))
+      .then(provided => {
+        if (provided.kind === 'none') this.answers.inVain(name);
+        this.provided(rule, decision, decided, provided);
+      })
       .finally(() => this.coming.delete(name));
   }
 

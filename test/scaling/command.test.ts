@@ -29,7 +29,13 @@ const rule = (command: readonly string[], more: object = {}) => ({
   ...more,
 });
 
-test('a server that registers itself: it gets the reason, joins, and is taken away when it is not needed any more', async t => {
+for (const name of ['HEAPMESH_SERVER_ID', "'its-own-name'"]) {
+  test(`a server that registers itself, as ${name}: it gets the reason, joins, and is taken away when it is not needed any more`, t =>
+    registersItself(t, name));
+}
+
+/** @param name what the server takes as its id, as the program has it */
+async function registersItself(t: TestContext, name: string): Promise<void> {
   const { command, folder } = program(
     t,
     `
@@ -40,7 +46,7 @@ test('a server that registers itself: it gets the reason, joins, and is taken aw
     const told = Object.entries(process.env).filter(([name]) => name.startsWith('HEAPMESH_'));
     appendFileSync(here + '/told', JSON.stringify(Object.fromEntries(told)) + '\\n');
     if (HEAPMESH_ACTION === 'add') {
-      const args = ['--conditions=heapmesh-source', ${JSON.stringify(BACKEND)}, HEAPMESH_SERVER_ID, HEAPMESH_CONTROL];
+      const args = ['--conditions=heapmesh-source', ${JSON.stringify(BACKEND)}, ${name}, HEAPMESH_CONTROL];
       const child = spawn(process.execPath, args, { detached: true, stdio: 'ignore' });
       writeFileSync(here + '/pid', String(child.pid));
       child.unref();
@@ -63,7 +69,6 @@ test('a server that registers itself: it gets the reason, joins, and is taken aw
     }
   });
   const id = added()?.spec.id ?? '';
-  assert.match(id, /^echo\.v1\.EchoService-[0-9a-f]{8}$/);
   assert.deepEqual(added()?.sources, ['stream']);
   const told = () =>
     readFileSync(join(folder, 'told'), 'utf8')
@@ -71,12 +76,15 @@ test('a server that registers itself: it gets the reason, joins, and is taken aw
       .split('\n')
       .map(line => JSON.parse(line));
   const [first] = told();
+  const asked = first.HEAPMESH_SERVER_ID;
+  assert.match(asked, /^echo\.v1\.EchoService-[0-9a-f]{8}$/);
+  assert.equal(id, name === 'HEAPMESH_SERVER_ID' ? asked : 'its-own-name');
   assert.match(first.HEAPMESH_CAUSE, /^a is at 90 % and has been over the threshold 80 % for 0\.\d s/);
   assert.deepEqual(
     { ...first, HEAPMESH_CAUSE: '' },
     {
       HEAPMESH_ACTION: 'add',
-      HEAPMESH_SERVER_ID: id,
+      HEAPMESH_SERVER_ID: asked,
       HEAPMESH_SERVICE: SERVICE,
       HEAPMESH_REASON: 'load',
       HEAPMESH_CAUSE: '',
@@ -84,12 +92,14 @@ test('a server that registers itself: it gets the reason, joins, and is taken aw
       HEAPMESH_CONTROL: addresses.control,
     },
   );
+  await until(() => balancer.scaling()?.decisions[0]?.server === id, 'the decision names it');
+  assert.deepEqual(balancer.scaling()?.pools[0]?.added, [id]);
   // Quiet: the new one says 0.5, so that the mean is a matter of the first.
   a.says(0.01);
   await until(() => told().length === 2, 'the second run');
   assert.deepEqual([told()[1].HEAPMESH_ACTION, told()[1].HEAPMESH_SERVER_ID], ['remove', id]);
   await until(() => added() === undefined || added()?.state === 'EJECTED', 'it is gone');
-});
+}
 
 test('an address on its output is a server; one that fails or prints nonsense is tried again, and told', async t => {
   const { command, folder } = program(
