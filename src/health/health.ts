@@ -79,9 +79,8 @@ export class Health implements WatchedHost {
     for (const server of this.servers.values()) {
       const view = registry.get(server.id);
       if (view === undefined) continue;
-      server.rules = this.rulesOf(view);
+      server.restart(this.rulesOf(view), now);
       this.want(server, view);
-      server.restart(now);
     }
   }
 

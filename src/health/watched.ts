@@ -73,6 +73,10 @@ export class Watched {
   private cancelWatch: (() => void) | undefined;
   private watched: Verdict | undefined;
   private unwatchable = false;
+  /** When a lost connection had it checked at once last, ms, and how often in a row there was nothing in it. */
+  private alarmedAt = Number.NEGATIVE_INFINITY;
+  private falseAlarms = 0;
+  private alarmed = false;
   private cancelLoad: (() => void) | undefined;
   private loadDueAt = Number.NEGATIVE_INFINITY;
   private loadFailures = 0;
@@ -132,10 +136,8 @@ export class Watched {
     if (this.link?.ready === false && !this.checking && now - this.linkedAt > HEALTH_LIMITS.connectMs) {
       this.link.destroy();
     }
-    if (!this.wantsLoad) {
-      this.cancelLoad?.();
-      this.cancelLoad = undefined;
-    } else if (this.cancelLoad === undefined && now >= this.loadDueAt && this.mayOpenLoad) this.openLoad();
+    if (!this.wantsLoad) this.endLoad();
+    else if (this.cancelLoad === undefined && now >= this.loadDueAt && this.mayOpenLoad) this.openLoad();
     const { check } = this.rules;
     const keeps = this.wantsChecks && (check === 'grpc' || check === 'watch');
     if (this.link !== undefined && !keeps && !this.wantsLoad && !this.checking) this.drop();
@@ -167,9 +169,12 @@ export class Watched {
     return this.link;
   }
 
-  /** The rules have changed, or what is watched of it: begin anew. */
-  restart(now: number): void {
+  /** Other rules, or it is watched otherwise: begin anew. */
+  restart(rules: CheckRules, now: number): void {
+    const loadAsBefore = rules.orcaIntervalMs === this.rules.orcaIntervalMs;
+    this.rules = rules;
     this.endCheck();
+    if (!loadAsBefore) this.endLoad();
     this.cancelWatch?.();
     this.cancelWatch = undefined;
     this.watched = undefined;
@@ -192,6 +197,22 @@ export class Watched {
     link?.close();
   }
 
+  /** A server that ends this connection or a Watch may be dying: ask at once, but not each time it is well. */
+  private alarm(): void {
+    const now = this.host.context.now();
+    // One that closes its connection after every check would never be left alone: the pauses grow.
+    if (now - this.alarmedAt < this.falseAlarms * this.rules.intervalMs) return;
+    this.alarmedAt = now;
+    this.alarmed = true;
+    this.dueAt = now;
+  }
+
+  private endLoad(): void {
+    const cancel = this.cancelLoad;
+    this.cancelLoad = undefined;
+    cancel?.();
+  }
+
   private endCheck(): void {
     this.deadline = Number.NaN;
     this.cancelCheck?.();
@@ -207,10 +228,13 @@ export class Watched {
     if (good) {
       this.passes++;
       this.fails = 0;
+      if (this.alarmed) this.falseAlarms++;
     } else {
       this.fails++;
       this.passes = 0;
+      this.falseAlarms = 0;
     }
+    this.alarmed = false;
     // Until it is sure: one more failure than was needed or one pass less changes the picture.
     const { unhealthyAfter, healthyAfter, fastIntervalMs, intervalMs } = this.rules;
     const unsure = good ? this.passes < healthyAfter : this.fails < unhealthyAfter;
@@ -292,7 +316,7 @@ export class Watched {
         if (end.status === Status.UNIMPLEMENTED && !end.lost) this.unwatchable = true;
         if (this.checking && ++this.turnedAway < ATTEMPTS) this.askAgain();
         else if (this.checking) this.settle(verdictOfEnd(end, this.rules.service !== ''));
-        else this.dueAt = this.host.context.now();
+        else this.alarm();
       },
     });
     this.cancelWatch = cancel;
@@ -317,13 +341,14 @@ export class Watched {
     this.link = undefined;
     this.cancelLoad = undefined;
     const wasReady = link.ready;
-    if (!wasReady) this.loadDueAt = this.host.context.now() + this.loadWaitMs(Status.UNAVAILABLE);
+    const now = this.host.context.now();
+    // Where its stream was open that has said when to come again.
+    if (this.loadDueAt <= now) this.loadDueAt = now + this.loadWaitMs(Status.UNAVAILABLE);
     if (this.checking && this.probe === undefined) {
       // A check that was under way on it has said so already.
       this.settle({ finding: link.connected ? 'failing' : 'dead', says: why });
     } else if (wasReady && !link.left && this.wantsChecks) {
-      // A server that dies closes its connections: ask at once.
-      this.dueAt = this.host.context.now();
+      this.alarm();
     }
   }
 

@@ -4,6 +4,7 @@ import { createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { OrcaLoadReportRequest } from '../../src/gen/xds/service/orca/v3/orca.ts';
 import { startRig, until, upstreamFor } from '../proxy/rig.ts';
 import { encode } from '../support/h2/hpack.ts';
 import { RESPONSE } from '../support/h2/upstream.ts';
@@ -161,6 +162,64 @@ test('a connection that the server ends by GOAWAY is no failed check; one that a
   assert.equal(checksOf(rig, 'failing') + checksOf(rig, 'dead'), 0);
   always = true;
   await untilState(rig, 'a', 'EJECTED');
+});
+
+test('a server that closes its connection after each check is left alone for the interval', async t => {
+  const upstream = await upstreamFor(t, {
+    onStream: ({ peer, stream }) => {
+      peer.send(headers(stream, encode([...RESPONSE, ['grpc-status', '12']]), Flag.END_STREAM));
+      void peer.end();
+    },
+  });
+  const INTERVAL_MS = 400;
+  const health = { ...QUICK, interval: `${INTERVAL_MS}ms`, jitter: 0, orca: true };
+  const rig = await startRig(t, [upstream.address], { health });
+  await until(() => checksOf(rig, 'alive') >= 1);
+  const from = performance.now();
+  const [checks, connections] = [checksOf(rig, 'alive'), upstream.counts.connections];
+  await until(() => checksOf(rig, 'alive') >= checks + 9);
+  const intervals = (performance.now() - from) / INTERVAL_MS;
+  // One of the ends may have been its death, and so may one of the next two, and one of the next three.
+  assert.ok(intervals > 4.5, `9 checks in ${intervals.toFixed(1)} intervals`);
+  assert.ok(upstream.counts.connections - connections <= 12, `${upstream.counts.connections - connections}`);
+});
+
+test('load is asked for at the interval of the configuration that is in force', async t => {
+  const asked: number[] = [];
+  const server = createServer();
+  server.on('stream', (stream, { ':path': path }) => {
+    stream.on('error', () => {});
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '12' }));
+    if (!path?.includes('StreamCoreMetrics')) stream.end();
+    else {
+      stream.on('data', (octets: Buffer) => {
+        const { reportInterval } = OrcaLoadReportRequest.decode(octets.subarray(5));
+        asked.push(Number(reportInterval?.seconds) * 1_000 + (reportInterval?.nanos ?? 0) / 1e6);
+      });
+    }
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const sessions = new Set<{ destroy(): void }>();
+  server.on('session', session => sessions.add(session));
+  t.after(() => {
+    for (const session of sessions) session.destroy();
+    server.close();
+  });
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const health = { ...QUICK, orca: true };
+  const control = { reportInterval: '1500ms' };
+  const rig = await startRig(t, [address], { health, control });
+  await until(() => asked.length === 1);
+  // What has nothing to do with it leaves the stream alone.
+  await rig.configure({ health: { ...health, interval: '200ms' } });
+  const checks = checksOf(rig, 'alive');
+  await until(() => checksOf(rig, 'alive') >= checks + 3);
+  assert.deepEqual(asked, [1_500]);
+  await rig.configure({ health, control: { reportInterval: '250ms' } });
+  await until(() => asked.length > 1);
+  assert.deepEqual(asked, [1_500, 250]);
+  assert.equal(rig.health.gauges().loadStreams, 1);
 });
 
 test('an unhealthy standby is never activated; a pool may be checked otherwise than the rest', async t => {

@@ -1,6 +1,6 @@
 /** More servers by a program of the user's: it starts one that registers itself, or prints an address, or fails. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -10,10 +10,20 @@ import { callerOf, SERVICE, startBackend, startBalancer, until } from './rig.ts'
 const BACKEND = fileURLToPath(new URL('./backend-process.ts', import.meta.url));
 const NODE = [process.execPath, '--conditions=heapmesh-source'];
 
-/** A program of a few lines, in a folder that goes with the test. */
+/** A program of a few lines, in a folder that goes with the test, and so do processes whose ids are in its file `pids`. */
 function program(t: TestContext, source: string): { readonly command: string[]; readonly folder: string } {
   const folder = mkdtempSync(join(tmpdir(), 'heapmesh-scaling-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  t.after(() => {
+    const pids = join(folder, 'pids');
+    for (const pid of existsSync(pids) ? readFileSync(pids, 'utf8').trim().split('\n') : []) {
+      try {
+        process.kill(Number(pid), 'SIGKILL');
+      } catch {
+        // The program has ended it.
+      }
+    }
+    rmSync(folder, { recursive: true });
+  });
   const file = join(folder, 'start.ts');
   writeFileSync(file, source);
   return { command: [...NODE, file], folder };
@@ -40,7 +50,7 @@ async function registersItself(t: TestContext, name: string): Promise<void> {
     t,
     `
     import { spawn } from 'node:child_process';
-    import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+    import { appendFileSync, readFileSync } from 'node:fs';
     const { HEAPMESH_ACTION, HEAPMESH_SERVER_ID, HEAPMESH_CONTROL } = process.env;
     const here = import.meta.dirname;
     const told = Object.entries(process.env).filter(([name]) => name.startsWith('HEAPMESH_'));
@@ -48,26 +58,18 @@ async function registersItself(t: TestContext, name: string): Promise<void> {
     if (HEAPMESH_ACTION === 'add') {
       const args = ['--conditions=heapmesh-source', ${JSON.stringify(BACKEND)}, ${name}, HEAPMESH_CONTROL];
       const child = spawn(process.execPath, args, { detached: true, stdio: 'ignore' });
-      writeFileSync(here + '/pid', String(child.pid));
+      appendFileSync(here + '/pids', child.pid + '\\n');
       child.unref();
     } else {
-      process.kill(Number(readFileSync(here + '/pid', 'utf8')), 'SIGKILL');
+      for (const pid of readFileSync(here + '/pids', 'utf8').trim().split('\\n')) process.kill(Number(pid), 'SIGKILL');
     }`,
   );
-  const pid = () => Number(readFileSync(join(folder, 'pid'), 'utf8'));
   const balancer = await startBalancer(t, rule(command));
   const { mesh, addresses } = balancer;
   const a = await startBackend(t, balancer, 'a');
   a.says(0.9);
   const added = () => [...mesh.registry.list()].find(({ spec }) => spec.id !== 'a');
   await until(() => added() !== undefined, 'a new server', 20_000);
-  t.after(() => {
-    try {
-      process.kill(pid(), 'SIGKILL');
-    } catch {
-      // The program has ended it.
-    }
-  });
   const id = added()?.spec.id ?? '';
   assert.deepEqual(added()?.sources, ['stream']);
   const told = () =>
