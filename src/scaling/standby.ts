@@ -5,7 +5,7 @@ import type { Provided, Provider, Want } from './provider.ts';
 
 export class StandbyProvider implements Provider {
   readonly name = 'standby';
-  readonly patienceMs = 0;
+  readonly patienceMs: number = 0;
   private readonly registry: Registry;
 
   constructor(registry: Registry) {
