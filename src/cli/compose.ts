@@ -193,6 +193,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       onError,
     });
     metrics.calls.traceOf = traceIdOf;
+    state.noted?.tell(metrics.registry, call => traces.tracing?.traceOf(call));
     logs.attach(proxy, traces.tracing);
     // Last: the others ask it of calls that end.
     traces.attach(proxy);

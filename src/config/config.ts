@@ -101,7 +101,7 @@ export interface StateConfig {
   readonly log: 'memory' | 'file' | 'kafka';
   readonly directory: string;
   readonly historyOctets: number;
-  readonly decisions: { readonly sampleRatio: number };
+  readonly decisions: { readonly sampleRatio: number; readonly traced: boolean };
   /** `host:port`. */
   readonly brokers: readonly string[];
   readonly topic: string;

@@ -32,6 +32,7 @@ export type { Action, Authorize } from './authorize.ts';
 export type { Clock } from './clock.ts';
 export type { ControlCounters } from './counters.ts';
 export type { InstanceDirectory, KnownInstance } from './instances.ts';
+export { type PickAsker, traceparentOf } from './pick.ts';
 export type { Peer } from './rpc.ts';
 
 /** What the control API takes from the configuration. */
@@ -125,7 +126,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   });
   const directory = options.directory ?? alone;
 
-  const leaseIds = new LeaseIds(instanceId, clock.wall(), mesh.leases);
+  const leaseIds = new LeaseIds(instanceId, mesh.registry.epoch, mesh.leases);
   const answers = new PickAnswers(mesh, leaseIds, instanceId, config.control.leaseTtlMs, clock);
   const lifecycle = new Lifecycle({ mesh, clock, counters, settings: () => config.health });
   const shared = { mesh, clock, authorize, counters };

@@ -37,6 +37,16 @@ interface Asked {
   readonly want: PickWant | undefined;
   readonly patience: Patience;
   readonly trace: CallTrace | undefined;
+  /** What the witness of a pick is told that it was for. */
+  readonly asker: PickAsker;
+}
+
+/** Whom a pick is for: its span where it has one, else the caller. */
+export type PickAsker = CallTrace | Peer;
+
+/** As the caller sent it, or as its span goes on; empty where there is none. */
+export function traceparentOf(asker: PickAsker): string {
+  return 'context' in asker ? asker.context.traceparent : (asker.metadata?.('traceparent') ?? '');
 }
 
 /** Share of a caller's time within which one that waits is answered. */
@@ -87,14 +97,15 @@ export class Picks {
     const now = clock.now();
     const want = this.wantOf(request);
     // Nobody overtakes those that wait.
-    const lease = pool.queue.size > 0 ? PickFailure.ALL_FULL : pool.pick(now, LeaseKind.LEASED, want);
+    const asker = trace ?? peer;
+    const lease = pool.queue.size > 0 ? PickFailure.ALL_FULL : pool.pick(now, LeaseKind.LEASED, want, asker);
     if (lease >= 0) return this.answer(lease, pool, service, now, trace);
-    return this.wait({ pool, service, want, patience, trace }, lease as PickFailure, now);
+    return this.wait({ pool, service, want, patience, trace, asker }, lease as PickFailure, now);
   }
 
   /** Lets the caller wait for a server, or throws why there is none. */
   private wait(asked: Asked, failed: PickFailure, now: number): Promise<Buffer> {
-    const { pool, service, want, patience, trace } = asked;
+    const { pool, service, want, patience, trace, asker } = asked;
     const failure = failed === PickFailure.ALL_FULL && pool.isDown ? PickFailure.NONE_HEALTHY : failed;
     if (!pool.mayWait(failure)) throw this.refusal(pool, service, failure);
     const { queue } = pool;
@@ -109,7 +120,7 @@ export class Picks {
     const ticket = queue.enter(
       {
         turn: at => {
-          const lease = pool.pick(at, LeaseKind.LEASED, want);
+          const lease = pool.pick(at, LeaseKind.LEASED, want, asker);
           if (lease < 0 && pool.mayWait(lease as PickFailure)) return false;
           if (lease < 0) {
             fail(this.refusal(pool, service, lease as PickFailure));

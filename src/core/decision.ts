@@ -32,14 +32,21 @@ export interface Decision {
   readonly eligible: number;
   /** The best in order, as they stood before the pick. */
   readonly best: readonly Candidate[];
+  /** W3C trace id of the call that it was made for, 32 digits; empty where that has none. */
+  readonly traceId: string;
 }
 
 /** Who is told of picks. */
 export interface PickWitness {
   readonly idOf: (slot: number) => string;
   /** Draws whether the next pick is looked at. */
-  wants(): boolean;
-  witness(decision: Omit<Decision, 'time' | 'serverId'>, slot: number): void;
+  wants(asker: object | undefined): boolean;
+  /** @param asker what the pick was made for, as `Pool.pick` was given it */
+  witness(
+    decision: Omit<Decision, 'time' | 'serverId' | 'traceId'>,
+    slot: number,
+    asker: object | undefined,
+  ): void;
 }
 
 export function wantInWords(want: PickWant | undefined): string {

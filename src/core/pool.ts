@@ -137,16 +137,17 @@ export class Pool extends PoolMembers implements RowListener {
   /**
    * Chooses the server for a call that begins now and opens its lease.
    * @param now monotonic clock, ms
+   * @param asker what it is for: goes to the witness of the pick, and is not looked at here
    * @returns the lease's handle (>= 0), or a `PickFailure` (< 0)
    */
-  pick(now: number, kind: LeaseKind, want?: PickWant): number {
+  pick(now: number, kind: LeaseKind, want?: PickWant, asker?: object): number {
     if (now > this.clock) this.clock = now;
     if (want === undefined && this.policy === undefined && this.witness === undefined) {
       const zone = this.only ?? this.bestZone();
       const member = zone === undefined ? -1 : zone.order.peek();
       if (member >= 0) return this.take(member, now, kind);
     }
-    return this.pickOther(now, kind, want);
+    return this.pickOther(now, kind, want, asker);
   }
 
   /**
@@ -339,8 +340,13 @@ export class Pool extends PoolMembers implements RowListener {
     this.scores.grow(size);
   }
 
-  private pickOther(now: number, kind: LeaseKind, want: PickWant | undefined): number {
-    if (this.witness?.wants()) return this.pickWitnessed(this.witness, now, kind, want);
+  private pickOther(
+    now: number,
+    kind: LeaseKind,
+    want: PickWant | undefined,
+    asker: object | undefined,
+  ): number {
+    if (this.witness?.wants(asker)) return this.pickWitnessed(this.witness, now, kind, want, asker);
     return this.pickBy(now, kind, want);
   }
 
@@ -349,13 +355,15 @@ export class Pool extends PoolMembers implements RowListener {
     now: number,
     kind: LeaseKind,
     want: PickWant | undefined,
+    asker: object | undefined,
   ): number {
     const best = bestOf(this, now, witness.idOf);
     const lease = this.pickBy(now, kind, want);
     const { service, policyName: policy, eligible } = this;
     const members = [...this.members()].length;
     const slot = lease < 0 ? -1 : this.leases.slotOf(lease);
-    witness.witness({ service, lease, policy, want: wantInWords(want), members, eligible, best }, slot);
+    const decision = { service, lease, policy, want: wantInWords(want), members, eligible, best };
+    witness.witness(decision, slot, asker);
     return lease;
   }
 

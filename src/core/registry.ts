@@ -89,6 +89,11 @@ export class Registry {
     this.#events = new EventRing(options.eventsHeld ?? REGISTRY_LIMITS.events);
   }
 
+  /** Of this life of the instance. */
+  get epoch(): number {
+    return this.#options.epoch;
+  }
+
   /** Of the last entry that was taken in; 0 where there is none. */
   get position(): number {
     return this.#position;

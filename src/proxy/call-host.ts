@@ -15,7 +15,7 @@ export interface CallHost {
   now(): number;
   poolOf(service: string): Pool | undefined;
   /** Picks: a lease, or a `PickFailure` below 0. */
-  pick(pool: Pool, now: number, want: PickWant | undefined): number;
+  pick(pool: Pool, now: number, want: PickWant | undefined, call: Call): number;
   /** What becomes of a call without a lease. */
   readonly noLease: NoLease;
   /** Slot of the backend that a lease is on. */

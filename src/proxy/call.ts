@@ -177,10 +177,11 @@ export class Call {
 
   private pick(pool: Pool, now: number, mayReturn: boolean): number {
     const { host, tried } = this;
-    const lease = host.pick(pool, now, tried.length === 0 ? this.want : { ...this.want, exclude: tried });
+    const want = tried.length === 0 ? this.want : { ...this.want, exclude: tried };
+    const lease = host.pick(pool, now, want, this);
     if (lease !== PickFailure.EXCLUDED || !mayReturn) return lease;
     tried.length = 0;
-    return host.pick(pool, now, this.want);
+    return host.pick(pool, now, this.want, this);
   }
 
   private go(lease: number, now: number): void {

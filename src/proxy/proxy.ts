@@ -39,7 +39,7 @@ import type { ProxyShared } from './shared.ts';
 import { Sockets } from './sockets.ts';
 
 export type { Reachability } from './backend.ts';
-export type { Call } from './call.ts';
+export { Call } from './call.ts';
 export { EndedBy, endedByName } from './call-facts.ts';
 export type { ProxyConnections } from './connections.ts';
 export type { BackendGauges, ProxyCounters } from './counters.ts';
@@ -391,8 +391,8 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     return this.mesh.pool(service);
   }
 
-  pick(pool: Pool, now: number, want: PickWant | undefined): number {
-    const lease = pool.pick(now, LeaseKind.RELAYED, want);
+  pick(pool: Pool, now: number, want: PickWant | undefined, call: Call): number {
+    const lease = pool.pick(now, LeaseKind.RELAYED, want, call);
     if (lease < 0) this.counters.pickFailed(lease as PickFailure);
     return lease;
   }

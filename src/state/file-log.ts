@@ -12,11 +12,11 @@ import type { Proposal } from '../core/entries.ts';
 import { MEMORY_LOG_LIMITS, STATE_LIMITS } from '../core/limits.ts';
 import type { LoadNote } from '../core/load-note.ts';
 import type { Snapshot } from '../core/snapshot.ts';
+import { Behind } from './behind.ts';
 import { encodeProposal, Message } from './codec.ts';
 import { Feed } from './feed.ts';
 import type { Files, OpenFile } from './files.ts';
 import { encodeHead, logName, RecordWriter } from './format.ts';
-import { encodeLoads } from './load-codec.ts';
 import type { Log, LogStatus, OnEntry } from './log.ts';
 import type { RecoveredLog } from './recovery.ts';
 import { cutHistory } from './retention.ts';
@@ -70,10 +70,7 @@ export class FileLog implements Log {
   #durable: number;
 
   #waiting: Waiting[] = [];
-  /** Records behind the entries that are not waited for: the note of load, and decisions. */
-  #note: LoadNote | undefined;
-  #asides: Buffer[] = [];
-  #lastNotes: readonly Buffer[];
+  readonly #behind: Behind;
   #busy = false;
   #idle: Promise<void> = Promise.resolve();
   #trouble: Trouble | undefined;
@@ -100,7 +97,7 @@ export class FileLog implements Log {
     this.#snapshotTried = this.#snapshotPosition;
     this.#sequence = recovered.sequence - 1;
     this.#writer = new RecordWriter(recovered.chain);
-    this.#lastNotes = recovered.notes;
+    this.#behind = new Behind(recovered.notes);
   }
 
   /** Begins the next file of the directory; rejects where that cannot be done. */
@@ -156,17 +153,27 @@ export class FileLog implements Log {
 
   noteLoads(note: LoadNote): void {
     if (this.#trouble !== undefined || this.#closing) return;
-    this.#note = note;
+    this.#behind.note(note);
     this.#kick();
   }
 
-  /** Adds a message that is no entry behind what waits; nobody waits for it, and under pressure it is dropped. */
+  /**
+   * Adds a message that is no entry behind what waits; nobody waits for it. False: it was dropped, since as many
+   * wait as may, or the log keeps nothing now.
+   */
   aside(message: Buffer): boolean {
-    if (this.#trouble !== undefined || this.#closing) return false;
-    if (this.#asides.length >= STATE_LIMITS.asides) return false;
-    this.#asides.push(message);
+    if (this.#trouble !== undefined || this.#closing) {
+      this.#behind.dropped++;
+      return false;
+    }
+    if (!this.#behind.add(message)) return false;
     this.#kick();
     return true;
+  }
+
+  /** Messages of `aside` so far: those that were to be written, and those that were dropped. */
+  get asides(): { readonly taken: number; readonly dropped: number } {
+    return this.#behind;
   }
 
   status(): LogStatus {
@@ -244,14 +251,13 @@ export class FileLog implements Log {
   }
 
   async #run(): Promise<void> {
-    while (this.#waiting.length > 0 || this.#note !== undefined || this.#asides.length > 0) {
+    while (this.#waiting.length > 0 || !this.#behind.isEmpty) {
       const batch = this.#nextBatch();
       if (this.#trouble === undefined) {
         await this.#commit(batch);
         continue;
       }
-      this.#note = undefined;
-      this.#asides = [];
+      this.#behind.drop();
       this.#fail(batch, this.#trouble.why);
     }
     this.#busy = false;
@@ -280,7 +286,7 @@ export class FileLog implements Log {
       this.#writer.reset();
       let position = this.last;
       for (const { message } of batch) this.#writer.add(message, ++position, now, this.#synced);
-      this.#writeAsides(position, now);
+      this.#behind.writeTo(this.#writer, position, now, this.#synced);
       await file.write(this.#writer.view(), this.#size);
       this.#size += this.#writer.length;
       if (batch.length === 0) return;
@@ -296,17 +302,6 @@ export class FileLog implements Log {
     }
     for (const { proposal, resolve } of batch) resolve(this.#feed.add(proposal));
     if (this.last - this.#snapshotTried > STATE_LIMITS.snapshotEntries) void this.snapshot();
-  }
-
-  #writeAsides(position: number, now: number): void {
-    if (this.#note !== undefined) {
-      const message = encodeLoads(this.#note);
-      this.#note = undefined;
-      this.#lastNotes = [message];
-      this.#writer.add(message, position, now, this.#synced);
-    }
-    for (const message of this.#asides) this.#writer.add(message, position, now, this.#synced);
-    this.#asides = [];
   }
 
   /** The next file; the one before is whole and durable first. */
@@ -441,7 +436,7 @@ export class FileLog implements Log {
       throw new Error(`${count} entries are of a newer version, and are kept for it`);
     }
     const { origin, epoch, wallClock } = this.#options;
-    await writeSnapshot(this.#files, snapshot, this.#lastNotes, {
+    await writeSnapshot(this.#files, snapshot, this.#behind.lastNotes, {
       sequence: this.#sequence,
       epoch,
       time: wallClock(),

@@ -7,7 +7,7 @@ import { decodeDecision } from './decision-codec.ts';
 import type { Files } from './files.ts';
 import { type FileHead, namesAmong } from './format.ts';
 import { Replay } from './recovery.ts';
-import { scanFile } from './scan.ts';
+import { readHead, scanFile } from './scan.ts';
 import { readSnapshot } from './snapshot-file.ts';
 
 export interface Past {
@@ -53,17 +53,18 @@ export async function stateAt(files: Files, time: number): Promise<Past | undefi
   return { snapshot, loads, origin: head?.origin ?? '', epoch: head?.epoch ?? 0, lastWritten };
 }
 
-/** Noted picks that are wanted, in the order in which they were made. */
+/** Noted picks that are wanted, in the order in which they were made. @param wanted `epoch`: of the life that noted it */
 export async function decisionsOf(
   files: Files,
-  wanted: (decision: Decision) => boolean,
+  wanted: (decision: Decision, epoch: number) => boolean,
 ): Promise<Decision[]> {
   const found: Decision[] = [];
   for (const { name } of namesAmong(await files.list()).logs) {
+    const epoch = (await readHead(files, name))?.epoch ?? 0;
     await scanFile(files, name, (bytes, start, end) => {
       if (bytes[start] !== Message.DECISION) return;
       const decision = decodeDecision(bytes.subarray(start, end));
-      if (wanted(decision)) found.push(decision);
+      if (wanted(decision, epoch)) found.push(decision);
     });
   }
   return found.sort((a, b) => a.time - b.time);

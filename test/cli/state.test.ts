@@ -4,6 +4,9 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { createChannel, createClient, Metadata } from 'nice-grpc';
+import { LookasideServiceDefinition } from '../../src/gen/heapmesh/v1/lookaside.ts';
+import { connectCaller, request } from '../support/h2/caller.ts';
 import { command, type Served, serve as serveOnce } from './process.ts';
 
 const running = new Set<Served>();
@@ -107,4 +110,55 @@ test("killed and started again: operators' words are there, and picks work at on
     );
     assert.equal(await third.stop(), 0);
     assert((await readdir(join(folder, 'log'))).some(name => name.endsWith('.ignored')));
+  }));
+
+test('explain --trace: picks of a call through the proxy, each attempt, and of PickServer, by their traceparent', () =>
+  inFolder(async (folder, config) => {
+    const served = await serve(['--config', config]);
+    const { control } = served;
+    // Nobody listens at either: the call is tried at both.
+    const added = ['servers', 'add', 'echo.v1.EchoService=127.0.0.1:2', '--id', 'b', '--control', control];
+    assert.equal((await command(added)).code, 0);
+    const proxied = '4bf92f3577b34da6a3ce929d0e0e4736';
+    const caller = await connectCaller(served.proxy);
+    const called = await caller.call(
+      request('/echo.v1.EchoService/Echo', [['traceparent', `00-${proxied}-00f067aa0ba902b7-00`]]),
+      Buffer.alloc(0),
+    );
+    assert.equal(called.grpcStatus, 14);
+    caller.socket.destroy();
+    const asked = '0af7651916cd43dd8448eb211c80319c';
+    const channel = createChannel(control);
+    const lookaside = createClient(LookasideServiceDefinition, channel);
+    const metadata = Metadata({ traceparent: `00-${asked}-b7ad6b7169203331-00` });
+    const { server, leaseId } = await lookaside.pickServer({ service: 'echo.v1.EchoService' }, { metadata });
+    channel.close();
+    const metrics = await (await fetch(`http://${served.admin}/metrics`)).text();
+    assert.match(metrics, /^heapmesh_log_decisions_total\{result="noted"\} [3-9]$/m);
+    assert.match(metrics, /^heapmesh_log_decisions_total\{result="dropped"\} 0$/m);
+    assert.equal(await served.stop(), 0);
+
+    const explain = async (...args: string[]) => {
+      const { code, stdout, stderr } = await command(['log', 'explain', join(folder, 'log'), ...args]);
+      assert.equal(code, 0, stderr);
+      return stdout;
+    };
+    const { picks } = JSON.parse(await explain('--trace', proxied, '-o', 'json'));
+    assert.deepEqual(
+      picks.map(({ want }: { want: string }) => want).slice(0, 2),
+      ['', 'not one of 1 that were tried'],
+      'in the order in which they were made',
+    );
+    assert.deepEqual(
+      new Set(picks.slice(0, 2).map((one: { picked: string }) => one.picked)),
+      new Set(['a', 'b']),
+    );
+    assert.equal(picks[0].best.length, 2);
+
+    const traceparent = `00-${asked}-b7ad6b7169203331-00`;
+    assert.match(
+      await explain('--trace', traceparent),
+      new RegExp(`trace ${asked}\\n${server?.id} was picked`),
+    );
+    assert.equal(JSON.parse(await explain('--lease', leaseId, '-o', 'json')).trace, asked);
   }));

@@ -200,7 +200,12 @@ test('explain: the heap of a time, the exact pick where it was noted, and what i
       eligible: 7,
       best,
     };
-    life.log.aside(encodeDecision({ ...noted, time: 1_000_900, serverId: 's3' }));
+    const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+    const note = (time: number, serverId: string, lease: number, trace: string): boolean =>
+      life.log.aside(encodeDecision({ ...noted, lease, time, serverId, traceId: trace }));
+    note(1_000_900, 's3', 77, traceId);
+    note(1_000_980, 's2', 76, '');
+    note(1_000_960, 's1', 77, traceId);
     await life.log.append(numbered(13));
     await life.close();
     const exact = await command(
@@ -209,19 +214,51 @@ test('explain: the heap of a time, the exact pick where it was noted, and what i
       '--service',
       service,
       '--at',
-      new Date(1_000_950).toISOString(),
+      new Date(1_000_940).toISOString(),
     );
     assert.match(exact.out, /s3 was picked \(by least-load; wanted: zone z1\)/);
     assert.doesNotMatch(exact.out, /cannot tell/);
 
     const id = Buffer.alloc(30);
-    id.writeUIntBE(1_000_000, 6, 6);
-    id.writeUInt32BE(77, 12);
+    id.writeUIntBE(life.epoch, 6, 6);
+    id.writeUInt32BE(76, 12);
     const lease = await command('explain', directory, '--lease', id.toString('base64url'));
-    assert.match(lease.out, /s3 was picked/);
+    assert.match(lease.out, /s2 was picked/);
+    assert.doesNotMatch(lease.out, /the number of this lease/);
+    // Numbers of leases come again: the newest is shown, and that there are others.
+    id.writeUInt32BE(77, 12);
+    const twice = await command('explain', directory, '--lease', id.toString('base64url'));
+    assert.match(twice.out, /s1 was picked/);
+    assert.match(twice.out, /2 noted picks of that life had the number of this lease: the newest is shown/);
+    assert.match(twice.out, /1970-01-01T00:16:40\.900Z/);
+    const json = await command('explain', directory, '--lease', id.toString('base64url'), '-o', 'json');
+    assert.deepEqual(JSON.parse(json.out).others, ['1970-01-01T00:16:40.900Z']);
     id.writeUInt32BE(78, 12);
     const other = await command('explain', directory, '--lease', id.toString('base64url'));
     assert.equal(other.exit, 1);
     assert.match(other.err, /was not noted: state\.decisions\.sampleRatio/);
+    // The number alone is not enough: it is of another life.
+    id.writeUInt32BE(77, 12);
+    id.writeUIntBE(life.epoch - 1, 6, 6);
+    assert.equal((await command('explain', directory, '--lease', id.toString('base64url'))).exit, 1);
+
+    for (const given of [traceId, `00-${traceId}-00f067aa0ba902b7-01`, traceId.toUpperCase()]) {
+      const traced = await command('explain', directory, '--trace', given);
+      assert.equal(traced.exit, 0, traced.err);
+      assert.match(
+        traced.out,
+        /: 2 picks were noted[\s\S]*pick 1 of 2[\s\S]*s3 was picked[\s\S]*s1 was picked/,
+      );
+    }
+    const unknown = 'f'.repeat(32);
+    const none = await command('explain', directory, '--trace', unknown);
+    assert.equal(none.exit, 1);
+    assert.match(none.err, /no pick of trace f{32} was noted: .*`--service S --at TIME` rebuilds the heap/);
+    const when = ['--service', service, '--at', new Date(1_000_500).toISOString()];
+    const likely = await command('explain', directory, '--trace', unknown, ...when);
+    assert.match(likely.out, /would have been picked, as far as the log tells/);
+    assert.match(likely.out, /cannot tell:\n {2}- no pick of trace f{32} was noted/);
+    assert.equal((await command('explain', directory, '--trace', '0'.repeat(32))).exit, 2);
+    assert.equal((await command('explain', directory, '--service', service)).exit, 2);
     assert.equal((await command('explain', directory)).exit, 2);
   }));

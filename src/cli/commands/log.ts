@@ -5,11 +5,11 @@ import { type FileReport, readAll, repair, verify } from '../../state/inspect.ts
 import { lockDirectory } from '../../state/lock.ts';
 import { openFileLog } from '../../state/open.ts';
 import { CliError, Exit, type Io, QuietExit, type Register } from '../cli.ts';
-import { type Explanation, explainAt, explainLease } from '../log/explain.ts';
+import { readTraceId } from '../log/explain.ts';
+import { type ExplainOptions, explain } from '../log/explained.ts';
 import { type OutputFormat, outputOption, printJson } from '../options.ts';
 import { plural } from '../render/format.ts';
-import { explainScore, formatScore } from '../render/score.ts';
-import { clean, type Paint, paintFor } from '../render/style.ts';
+import { paintFor } from '../render/style.ts';
 import { type Cell, type Column, renderTable } from '../render/table.ts';
 
 const DIRECTORY = './heapmesh-state';
@@ -94,23 +94,18 @@ export const register: Register = (program, io) => {
     .option('--service <service>', 'a fully qualified service name, with --at')
     .addOption(new Option('--at <time>', 'such as 2026-11-28T12:00:00.250Z').argParser(readTime))
     .option('--lease <id>', 'id of a lease, as PickServer gave it')
+    .addOption(
+      new Option('--trace <id>', 'trace id of a call, or its whole traceparent').argParser(readTrace),
+    )
     .addOption(outputOption())
     .addHelpText(
       'after',
-      '\nExamples:\n  heapmesh log explain --service echo.v1.EchoService --at 2026-11-28T12:00:00Z\n  heapmesh log explain /var/lib/heapmesh --lease ID -o json',
+      '\nA call that was tried several times has a pick for each attempt. With --service and --at beside --lease or --trace, the heap is rebuilt where the pick was not noted.\n\nExamples:\n  heapmesh log explain --service echo.v1.EchoService --at 2026-11-28T12:00:00Z\n  heapmesh log explain --trace 4bf92f3577b34da6a3ce929d0e0e4736\n  heapmesh log explain /var/lib/heapmesh --lease ID -o json',
     )
     .action(async (directory: string, options: ExplainOptions) => {
-      const explanation = await explain(await existing(directory), options);
-      if (options.output === 'json') printJson(io, explanation);
-      else io.stdout.write(`${renderExplanation(explanation, paintFor(io.stdout, io.env))}\n`);
+      await explain(await existing(directory), options, io);
     });
 };
-
-interface ExplainOptions extends Printed {
-  readonly service?: string;
-  readonly at?: number;
-  readonly lease?: string;
-}
 
 async function existing(directory: string): Promise<Files> {
   const files = filesIn(directory);
@@ -126,6 +121,14 @@ function readTime(text: string): number {
   const time = Date.parse(text);
   if (Number.isNaN(time)) throw new InvalidArgumentError('Expected a time such as 2026-11-28T12:00:00.250Z.');
   return time;
+}
+
+function readTrace(text: string): string {
+  const id = readTraceId(text);
+  if (id !== undefined) return id;
+  throw new InvalidArgumentError(
+    'Expected 32 hexadecimal digits, or a traceparent such as 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01.',
+  );
 }
 
 async function dump(files: Files, io: Io): Promise<void> {
@@ -208,36 +211,4 @@ async function compact(files: Files, io: Io): Promise<void> {
   io.stdout.write(
     `a snapshot of ${plural(records.length, 'server')} at position ${position} is all that is left\n`,
   );
-}
-
-async function explain(files: Files, { service, at, lease }: ExplainOptions): Promise<Explanation> {
-  if (lease !== undefined) return explainLease(files, lease);
-  if (service === undefined || at === undefined) {
-    throw new CliError('say --service and --at, or --lease', Exit.USAGE);
-  }
-  return explainAt(files, service, at);
-}
-
-function renderExplanation(explanation: Explanation, paint: Paint): string {
-  const { exact, service, time, picked, best, members, eligible, policy, want, outside, unknown } =
-    explanation;
-  const when = new Date(time).toISOString();
-  const verb = exact ? 'was picked' : 'would have been picked, as far as the log tells';
-  const how = [policy === '' ? '' : `by ${policy}`, want === '' ? '' : `wanted: ${want}`].filter(Boolean);
-  const lines = [
-    `${paint('bold', clean(service))} at ${when}: ${plural(members, 'server')}, ${eligible} could be picked`,
-    picked === ''
-      ? 'nobody was picked'
-      : `${paint('green', clean(picked))} ${verb}${how.length === 0 ? '' : ` (${how.join('; ')})`}`,
-  ];
-  for (const [i, { id, score, newcomer, terms }] of best.entries()) {
-    const mark = newcomer ? `  ${paint('magenta', 'newcomer: at the root by rule')}` : '';
-    lines.push(
-      `  ${i + 1}. ${clean(id)}  ${paint('cyan', formatScore(score))}${mark}  ${paint('dim', explainScore(terms))}`,
-    );
-  }
-  for (const { id, state, cause } of outside)
-    lines.push(paint('dim', `  not in the heap: ${clean(id)} ${state}: ${clean(cause)}`));
-  if (unknown.length > 0) lines.push('What the log cannot tell:', ...unknown.map(text => `  - ${text}`));
-  return lines.join('\n');
 }

@@ -4,14 +4,13 @@ import type { Clock } from '../../control/control.ts';
 import type { Proposal } from '../../core/entries.ts';
 import { adoptNote } from '../../core/load-note.ts';
 import type { Mesh } from '../../core/mesh.ts';
-import { encodeDecision } from '../../state/decision-codec.ts';
-import type { FileLog } from '../../state/file-log.ts';
 import { LogLink } from '../../state/follow.ts';
 import type { KafkaLog } from '../../state/kafka/kafka-log.ts';
 import type { Log, Recovered } from '../../state/log.ts';
 import { MemoryLog } from '../../state/memory-log.ts';
 import type { OpenedFileLog } from '../../state/open.ts';
 import type { Logger } from '../../telemetry/telemetry.ts';
+import { type NotedPicks, noteDecisions } from './decisions.ts';
 import { openFile } from './file-log.ts';
 import { LoadNoter } from './load-noter.ts';
 
@@ -19,6 +18,8 @@ export interface StatePart {
   readonly log: Log;
   /** Where others share it. */
   readonly shared: KafkaLog | undefined;
+  /** Picks that are noted; undefined before `attach`, and where the log takes none. */
+  readonly noted: NotedPicks | undefined;
   /** Of this life. */
   readonly epoch: number;
   readonly append: (proposal: Proposal) => void;
@@ -46,6 +47,7 @@ export async function openState(config: Config, around: Surroundings): Promise<S
   const epoch = file?.epoch ?? Math.max(recovered.epoch + 1, clock.wall());
   const link = new LogLink(log);
   let noter: LoadNoter | undefined;
+  let noted: NotedPicks | undefined;
   const stopTelling = log.onStatus(({ state, why }) => {
     if (state === 'healthy') logger.info('the log answers again, and has all changes');
     else logger.error(`the log is ${state}: ${why}`);
@@ -53,6 +55,9 @@ export async function openState(config: Config, around: Surroundings): Promise<S
   return {
     log,
     shared,
+    get noted() {
+      return noted;
+    },
     epoch,
     append: link.append,
     attach(mesh) {
@@ -64,7 +69,9 @@ export async function openState(config: Config, around: Surroundings): Promise<S
       );
       link.follow(registry);
       file?.log.snapshotFrom(() => registry.snapshot());
-      if (file !== undefined) noteDecisions(file.log, mesh, config.state.decisions.sampleRatio, clock);
+      if (file !== undefined) {
+        noted = noteDecisions(config.state.decisions, file.log, mesh, { wall: clock.wall, logger });
+      }
       // The youngest word on a server's load last: it is the one that counts.
       for (const note of recovered.loads.toSorted((a, b) => a.time - b.time)) {
         adoptNote(mesh, note, clock.now(), clock.wall());
@@ -130,16 +137,3 @@ const NOTHING: Recovered = {
   loads: [],
   epoch: 0,
 };
-
-/** Notes a share of all picks, with all that they were made from. */
-function noteDecisions(log: FileLog, mesh: Mesh, sampleRatio: number, clock: Clock): void {
-  if (sampleRatio === 0) return;
-  mesh.witnessPicks({
-    idOf: slot => mesh.idOf(slot),
-    wants: () => Math.random() < sampleRatio,
-    witness: (decision, slot) => {
-      const serverId = slot < 0 ? '' : mesh.idOf(slot);
-      log.aside(encodeDecision({ ...decision, time: clock.wall(), serverId }));
-    },
-  });
-}

@@ -49,5 +49,11 @@ export const state = k.section('The write-ahead log of membership and states.', 
         { least: 0, most: 1 },
       )
       .prefault(0),
+    traced: k
+      .flag({
+        about:
+          'Whether each pick of a call whose trace is recorded here is noted too, so that `heapmesh log explain --trace` is exact for it.',
+      })
+      .prefault(false),
   }),
 });

@@ -32,6 +32,11 @@ export const REGISTRY = {
   pending: gauge('log_pending_changes', 'changes that the log has not kept yet'),
   durable: gauge('log_durable_position', 'position up to which entries are durable'),
   figures: gauge('log_figure', 'figures of the kind of log that there is, as `/readyz` tells them', 'name'),
+  decisions: counter(
+    'log_decisions_total',
+    'picks that were to be noted in the log for `heapmesh log explain`, by what became of them',
+    'result',
+  ),
   transitions: counter('transitions_total', 'changes of backends into a state', 'state'),
   refused: counter('proposals_refused_total', 'changes that were not applied: their precondition had failed'),
 } as const;
