@@ -192,6 +192,9 @@ export class ConnectionState {
   resetStream(slot: number, code: number): void {
     const id = this.streams.id(slot);
     if (id !== 0) this.writer.words(FrameType.RST_STREAM, 0, id, code);
+    // RFC 9113 5.1, closed: after our RST_STREAM "the peer might have sent or enqueued for sending these frames before
+    // processing the RST_STREAM frame".
+    if (!this.isServer) this.#strays.earn(HTTP2_LIMITS.straysPerReset, HTTP2_LIMITS.straysMost);
     this.release(slot, true);
   }
 

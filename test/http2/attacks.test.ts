@@ -302,23 +302,31 @@ test('frames that are only ignored: unknown types, strays', () => {
 });
 
 test('late frames of streams that we reset are no attack, however many streams', () => {
-  const peer = client();
   const list = new Http2Context().listOf(REQUEST);
-  for (let round = 0; round < 300; round++) {
-    const ids: number[] = [];
-    for (let i = 0; i < 80; i++) {
-      const slot = peer.connection.open();
-      peer.connection.sendList(slot, list, true);
-      ids.push(peer.connection.streamId(slot));
+  // Many times some of them, and thousands at once: a caller that goes away with all that it has open.
+  for (const [rounds, atOnce] of [
+    [300, 80],
+    [3, 4_000],
+  ] as const) {
+    const peer = client();
+    peer.receive(frame(4, 0, 0, Buffer.from('00030000ffff', 'hex')));
+    for (let round = 0; round < rounds; round++) {
+      const slots = Array.from({ length: atOnce }, () => {
+        const slot = peer.connection.open();
+        peer.connection.sendList(slot, list, true);
+        return slot;
+      });
+      const ids = slots.map(slot => peer.connection.streamId(slot));
+      for (const slot of slots) peer.connection.reset(slot, ErrorCode.CANCEL);
+      for (const id of ids) {
+        const answer = [headers(id, OK), frame(0, 0, id, 'reply'), headers(id, TRAILERS, WHOLE)];
+        peer.receive(Buffer.concat([...answer, frame(3, 0, id, word(0))]));
+      }
+      peer.take();
+      assert.equal(peer.error?.fault, undefined, `${rounds} × ${atOnce}, round ${round}`);
     }
-    for (let slot = 0; slot < 80; slot++) peer.connection.reset(slot, ErrorCode.CANCEL);
-    for (const id of ids) {
-      peer.receive(Buffer.concat([headers(id, OK), frame(0, 0, id, 'reply'), headers(id, TRAILERS, WHOLE)]));
-    }
-    peer.take();
-    assert.equal(peer.error?.fault, undefined);
+    assert.deepEqual(peer.heads, []);
   }
-  assert.deepEqual(peer.heads, []);
 });
 
 test('a reader that does not read: DATA waits outside, the output stays bounded', () => {

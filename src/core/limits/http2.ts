@@ -88,6 +88,12 @@ export const HTTP2_LIMITS = {
   /** Frames that are only ignored: of unknown types, or on streams that are over. Each stream earns some. */
   strays: { burst: 1000, perSecond: 100 },
   straysPerStream: 8,
+  /**
+   * A stream that we opened and reset earns some beyond the burst: head, trailers and reset may be on their way. A
+   * caller that goes away with thousands of calls must not cost the others their connection to the backend.
+   */
+  straysPerReset: 4,
+  straysMost: 64 * 1024,
   /** Octets of GOAWAY debug data that are kept for the log. */
   debugBytes: 256,
   /** Fields of peers' tables that are kept as one object for all connections: what some hundred kinds of callers repeat; a power of two. */
