@@ -116,8 +116,10 @@ try {
       if (envoy !== undefined) await turn('envoy', envoy, rate);
     }
   };
-  await generate(off.proxy, { ...REALISTIC, streams: 100, rate, calls: rate * TURN_S });
-  if (envoy !== undefined) await generate(envoy, { ...REALISTIC, streams: 100, rate, calls: rate * TURN_S });
+  // What is told of it is of code that is compiled.
+  await turn('everything off', off.proxy, rate);
+  if (envoy !== undefined) await turn('envoy', envoy, rate);
+  seen.clear();
   await compared();
 
   const everything = new Cleanup();
@@ -129,7 +131,8 @@ try {
   if (check === 'tcp') say(`${mostOpenFiles()} open files: the servers that report are checked by TCP`);
   const { profile } = values;
   const on = await startBalancer(everything, servers, { exporter: jaeger.grpc, check, profile });
-  await generate(on.proxy, { ...REALISTIC, streams: 100, rate, calls: rate * TURN_S });
+  await turn('everything on', on.proxy, rate);
+  seen.delete('everything on');
   // Any address of 127.0.0.0/8 is this machine, so that each has one of its own, which health checks reach.
   const [reported = ''] = await backends(everything, 1, 95, '0.0.0.0');
   const coming = Date.now();
