@@ -146,7 +146,7 @@ export class ScalingRule {
     const { known } = this;
     this.known = here;
     for (const id of this.mine) if (known?.has(id) && !here.has(id)) this.mine.delete(id);
-    if (known === undefined || ![...here].some(id => !known.has(id) && !this.mine.has(id))) return;
+    if (known === undefined || !this.brings(here, known)) return;
     const before = [...this.over.values()].filter(({ since }) => since < now);
     if (before.length === 0 && !(this.meanOverSince < now)) {
       this.lowSince = Number.NaN;
@@ -154,6 +154,11 @@ export class ScalingRule {
     }
     this.changed(now);
     for (const each of before) each.answered = true;
+  }
+
+  private brings(here: ReadonlySet<string>, known: ReadonlySet<string>): boolean {
+    for (const id of here) if (!known.has(id) && !this.mine.has(id)) return true;
+    return false;
   }
 
   private watch(servers: readonly Sighting[], now: number): void {

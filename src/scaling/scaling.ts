@@ -78,6 +78,10 @@ export class Scaling {
   private readonly looker: NodeJS.Timeout;
   private readonly unfollow: () => void;
   private soon = false;
+  /** The look that is under way, where it goes on, and whether another one is wanted behind it. */
+  private looking: Generator<void> | undefined;
+  private pause: NodeJS.Immediate | undefined;
+  private again = false;
 
   constructor(options: ScalingOptions) {
     this.options = options;
@@ -94,18 +98,46 @@ export class Scaling {
     for (const rule of this.byService.values()) rule.rules = rules;
   }
 
-  /** Looks at all pools. */
+  /** Looks at all pools; where that takes long, calls have their turn in between. */
   look(): void {
+    if (this.looking !== undefined) {
+      this.again = true;
+      return;
+    }
+    this.looking = this.steps();
+    this.goOn();
+  }
+
+  private readonly goOn = (): void => {
+    const begun = performance.now();
+    this.pause = undefined;
+    while (this.looking !== undefined) {
+      if (this.looking.next().done === true) {
+        this.looking = undefined;
+        // What came meanwhile may have come too late for it.
+        if (this.again) this.looking = this.steps();
+        this.again = false;
+      } else if (performance.now() - begun > SCALING_LIMITS.sliceMs) {
+        this.pause = setImmediate(this.goOn);
+        return;
+      }
+    }
+  };
+
+  /** A look, in steps of a few dozen servers. */
+  private *steps(): Generator<void> {
     const now = this.options.mesh.now();
     const added = this.answers.added();
     for (const service of this.byService.keys()) {
       if (this.options.mesh.pool(service)?.service !== service) this.byService.delete(service);
     }
-    for (const pool of this.options.mesh.pools()) {
+    for (const pool of [...this.options.mesh.pools()]) {
       const rule = this.ruleOf(pool.service);
+      const sightings: Sighting[] = [];
+      yield* this.sightings(pool, now, sightings);
       const mine = added.filter(id => pool.has(this.options.mesh.slotOf(id)));
       const coming = [...this.coming.values()].filter(service => service === pool.service).length;
-      for (const decision of rule.look(this.sightings(pool, now), mine, coming, now)) {
+      for (const decision of rule.look(sightings, mine, coming, now)) {
         if (this.options.suspectsItself()) rule.refused(decision, now);
         else if (decision.kind === 'add') this.add(pool, rule, decision, now);
         else this.drain(pool, rule, decision, now);
@@ -117,7 +149,8 @@ export class Scaling {
     const now = this.options.mesh.now();
     const added = this.answers.added();
     const pools = [...this.options.mesh.pools()].map(pool => {
-      const sightings = this.sightings(pool, now);
+      const sightings: Sighting[] = [];
+      for (const _ of this.sightings(pool, now, sightings));
       const told = sightings.filter(({ failed, utilization }) => !failed && !Number.isNaN(utilization));
       const sum = told.reduce((total, { utilization }) => total + utilization, 0);
       return {
@@ -134,6 +167,8 @@ export class Scaling {
 
   async close(): Promise<void> {
     clearInterval(this.looker);
+    clearImmediate(this.pause);
+    this.looking = undefined;
     this.unfollow();
     await this.provider.close();
   }
@@ -163,16 +198,18 @@ export class Scaling {
     });
   }
 
-  private sightings(pool: Pool, now: number): Sighting[] {
+  private *sightings(pool: Pool, now: number, into: Sighting[]): Generator<void> {
     const { mesh } = this.options;
-    const sightings: Sighting[] = [];
-    for (const slot of pool.members()) {
+    let looked = 0;
+    for (const slot of [...pool.members()]) {
+      if ((++looked & 63) === 0) yield;
+      // It may have left since the look began.
+      if (!pool.has(slot)) continue;
       const id = mesh.idOf(slot);
       const state = mesh.registry.get(id)?.state;
       if (state === undefined || state === 'STANDBY' || state === 'DRAINING') continue;
-      sightings.push({ id, failed: state === 'EJECTED', utilization: this.utilization(pool, slot, now) });
+      into.push({ id, failed: state === 'EJECTED', utilization: this.utilization(pool, slot, now) });
     }
-    return sightings;
   }
 
   /** As reported; of one that does not report, the share of its `max_concurrency` that is in use. */

@@ -3,6 +3,8 @@
 export const SCALING_LIMITS = {
   /** How often pools are looked at, ms: half of the shortest usual report interval. */
   lookMs: 500,
+  /** Work on a look that is done at a time, ms: calls wait for it. */
+  sliceMs: 2,
   /** A report older than this many intervals says nothing of now. */
   freshIntervals: 3,
   /** Share of the threshold below which a server counts as relieved (hysteresis; the HPA's tolerance is 10 %). */
