@@ -67,7 +67,11 @@ export class Registry {
   #seen = new Overlay(this.#confirmed);
   readonly #waiting = new Map<number, Waiting>();
   readonly #events: EventRing;
-  readonly #views = new WeakMap<ServerRecord, { view: ServerView | undefined }>();
+  /**
+   * By id, the last view that was made, and of which record. Not a WeakMap: the collector looks at each of its entries
+   * while the process stands still.
+   */
+  readonly #views = new Map<string, { readonly record: ServerRecord; readonly view: ServerView }>();
 
   /** What `list` gave last; undefined where something may have changed since. */
   #listed: readonly ServerView[] | undefined;
@@ -246,6 +250,7 @@ export class Registry {
 
   #begin(snapshot: Snapshot): void {
     this.#listed = undefined;
+    this.#views.clear();
     this.#confirmed = storeOf(snapshot);
     this.#seen = new Overlay(this.#confirmed);
     this.#position = snapshot.position;
@@ -337,18 +342,20 @@ export class Registry {
 
   #view(record: ServerRecord | undefined): ServerView | undefined {
     if (record === undefined) return undefined;
-    let held = this.#views.get(record);
-    if (held === undefined) {
-      held = { view: viewOf(record, this.#options.instanceId) };
-      this.#views.set(record, held);
-    }
-    return held.view;
+    const held = this.#views.get(record.id);
+    if (held?.record === record) return held.view;
+    const view = viewOf(record, this.#options.instanceId);
+    // One of the past is asked for once or twice, and is not held.
+    if (view !== undefined && this.#seen.peek(record.id) === record)
+      this.#views.set(record.id, { record, view });
+    return view;
   }
 
   #noteChanges(befores: ReadonlyMap<string, ServerRecord | undefined>): void {
     for (const [id, record] of befores) {
       const before = this.#view(record);
       const after = this.get(id);
+      if (after === undefined) this.#views.delete(id);
       if (!sameView(before, after)) this.#notices.push({ id, before, after });
     }
   }
