@@ -12,6 +12,9 @@ export const Stage = {
 } as const;
 export type Stage = (typeof Stage)[keyof typeof Stage];
 
+/** Lives count up to this, then begin anew: what still names a call of so many lives ago would mean another. */
+const LIFE_MASK = 0x3ff;
+
 export class CallTable {
   begun = new Float64Array(256);
   /** When its server was picked. */
@@ -44,7 +47,7 @@ export class CallTable {
 
   end(call: number): void {
     this.open--;
-    this.lives[call] = ((this.lives[call] as number) + 1) & 0xff;
+    this.lives[call] = ((this.lives[call] as number) + 1) & LIFE_MASK;
     this.stage[call] = Stage.FREE;
     this.free[this.freeCount++] = call;
   }

@@ -59,13 +59,13 @@ export class Signals {
 
   /** A stream's server makes a report. */
   report(stream: number, now: number): void {
-    const { scenario, servers, count, queue } = this.options;
+    const { servers, count, queue, delay } = this.options;
     const server = servers[Math.floor(stream / count)] as Server;
     queue.push(now + this.streams.interval(), Event.REPORT, stream);
     const reports = this.reportsOf[server.index] as Reports;
     if (!reports.sent || !server.up || !server.present || server.hung || server.silent) return;
     this.streams.make(stream, server, reports, now);
-    queue.push(now + scenario.delayMs, Event.REPORT_ARRIVES, stream);
+    queue.push(now + delay(stream % count, server.index), Event.REPORT_ARRIVES, stream);
   }
 
   reportArrives(stream: number, now: number): void {

@@ -5,7 +5,11 @@ const T95 = [
   12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131,
   2.12, 2.11, 2.101, 2.093, 2.086, 2.08, 2.074, 2.069, 2.064, 2.06, 2.056, 2.052, 2.048, 2.045, 2.042,
 ];
-const T95_NORMAL = 1.96;
+
+/** Beyond the table its first two terms by degrees of freedom, good to 0.002. */
+function t95(freedom: number): number {
+  return T95[freedom - 1] ?? 1.96 + 2.4 / freedom;
+}
 
 /** A mean with its 95 % interval; without one, low and high are NaN. */
 export interface Estimate {
@@ -19,7 +23,7 @@ export function estimate(values: readonly number[]): Estimate {
   const mean = values.reduce((sum, value) => sum + value, 0) / n;
   if (n < 2) return { mean, low: Number.NaN, high: Number.NaN };
   const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1);
-  const half = (T95[n - 2] ?? T95_NORMAL) * Math.sqrt(variance / n);
+  const half = t95(n - 1) * Math.sqrt(variance / n);
   return { mean, low: mean - half, high: mean + half };
 }
 

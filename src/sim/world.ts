@@ -31,7 +31,7 @@ const FORECAST_MASK = (1 << (30 - SERVER_BITS)) - 1;
 const SAMPLES = 120;
 
 // Streams of random numbers, beside those of `workload.ts`: what befalls the calls must not depend on the policy.
-const Stream = { REPORTS: 3, SERVERS: 4, BALANCERS: 16 } as const;
+const Stream = { REPORTS: 3, SERVERS: 4, FAILURES: 5, BALANCERS: 16 } as const;
 
 export interface RunOptions {
   readonly scenario: Scenario;
@@ -45,7 +45,9 @@ export class Simulation implements World {
   readonly servers: Server[] = [];
   readonly calls = new CallTable();
   readonly balancers: Balancer[] = [];
-  readonly random: Random;
+  private readonly random: Random;
+  /** Drawn as often as calls come to servers that fail some, so apart from what befalls servers. */
+  private readonly failures: Random;
   private readonly queue = new EventQueue();
   private readonly policy: PolicyUnderTest;
   private readonly seed: number;
@@ -69,6 +71,7 @@ export class Simulation implements World {
     this.seed = seed;
     this.workload = new Workload(scenario, seed);
     this.random = new Random(seed, Stream.SERVERS);
+    this.failures = new Random(seed, Stream.FAILURES);
     for (const group of scenario.servers) {
       for (let n = 0; n < group.count; n++) {
         const server = new Server(this.servers.length, this.calls, group, scenario.discipline === 'shared');
@@ -292,7 +295,7 @@ export class Simulation implements World {
       return;
     }
     calls.stage[call] = Stage.AT_SERVER;
-    if (server.failShare > 0 && this.random.next() < server.failShare) {
+    if (server.failShare > 0 && this.failures.next() < server.failShare) {
       calls.failed[call] = 1;
       calls.work[call] = server.failAfterMs * server.nominal;
     }
@@ -324,6 +327,8 @@ export class Simulation implements World {
   /** The server is done with a call. */
   answer(call: number, failed: boolean): void {
     const { calls } = this;
+    // Nobody waits for it any more; its cancellation is on its way and counts it out.
+    if (calls.stage[call] === Stage.GIVEN_UP) return;
     const server = calls.server[call] as number;
     this.assigned[server] = (this.assigned[server] as number) - 1;
     if (failed) calls.failed[call] = 1;

@@ -77,3 +77,49 @@ test('a call that its caller gives up frees its place', () => {
     'such a call counts with the time that its caller waited',
   );
 });
+
+test('a call that is given up while its answer is on its way is counted out once', () => {
+  const scenario = scenarioOf('equal', { deadlineMs: 30, delayMs: 5, calls: 20_000, fromMs: 0, warmUpMs: 0 });
+  for (const name of ['oracle', 'round-robin']) {
+    const policy = POLICIES_UNDER_TEST.find(each => each.name === name);
+    assert.ok(policy);
+    const world = new Simulation({ scenario, policy, seed: 1 });
+    const { failed } = world.run();
+    assert.ok(failed > 0.1, `${failed}`);
+    for (const server of world.servers) {
+      // Those on their way are counted too, and the run ends in mid-traffic.
+      const counted = world.inFlightOf(server.index);
+      assert.ok(counted >= server.inFlight && counted < 40, `${counted} counted, ${server.inFlight} there`);
+    }
+  }
+});
+
+test('reports between zones take as long as calls do', () => {
+  const scenario = scenarioOf('zones', { crossZoneMs: 40, calls: 2_000, reportMs: 5_000, warmUpMs: 12_000 });
+  const seen: { balancer: number; server: number; now: number }[] = [];
+  const made = new Set<string>();
+  const policy = {
+    name: 'listener',
+    about: '',
+    kind: 'peer' as const,
+    create: (_world: unknown, balancer: number) => ({
+      pick: () => 0,
+      ended: () => {},
+      join: () => {},
+      leave: () => {},
+      report: (server: number, sample: { windowMs: number }, now: number) => {
+        // A window is from one report to the next as made, so that its end is when it was made.
+        const key = `${balancer} ${server}`;
+        if (!made.has(key)) seen.push({ balancer, server, now: now - sample.windowMs });
+        made.add(key);
+      },
+    }),
+  };
+  new Simulation({ scenario, policy, seed: 1 }).run();
+  assert.ok(seen.length > 100);
+  for (const { balancer, server, now } of seen) {
+    // The first window begins at 0, so what is left is the way.
+    const expected = (balancer % 2 === 0) === server < 5 ? scenario.delayMs : 40;
+    assert.ok(Math.abs(now - expected) < 1e-6, `balancer ${balancer}, server ${server}: ${now}`);
+  }
+});

@@ -1,4 +1,5 @@
 /** Peers that know their own counts, or nothing. */
+import type { Outcome } from '../../core/core.ts';
 import type { PolicyUnderTest } from '../balancer.ts';
 import { ListBalancer } from './list.ts';
 
@@ -38,22 +39,30 @@ class FullScan extends ListBalancer {
   }
 }
 
-/** Fewest own calls in flight; ties to the one picked longest ago, as HAProxy's tree has them. */
+/**
+ * Fewest own calls in flight. Of equal ones that which has had its number longest: HAProxy takes a server out of
+ * its tree whenever its number changes and puts it in again behind those with the same (`fwlc_srv_reposition`).
+ */
 class LeastConnections extends ListBalancer {
-  private readonly picked = new Float64Array(this.own.length);
-  private picks = 0;
+  private readonly placed = new Float64Array(this.own.length);
+  private places = 0;
+
+  override ended(call: number, server: number, now: number, outcome: Outcome, latencyMs: number): void {
+    super.ended(call, server, now, outcome, latencyMs);
+    this.placed[server] = ++this.places;
+  }
 
   protected choose(): number {
     let best = -1;
     for (const server of this.list) {
       if (best >= 0) {
         const more = (this.own[server] as number) - (this.own[best] as number);
-        if (more > 0 || (more === 0 && (this.picked[server] as number) > (this.picked[best] as number)))
+        if (more > 0 || (more === 0 && (this.placed[server] as number) >= (this.placed[best] as number)))
           continue;
       }
       best = server;
     }
-    this.picked[best] = ++this.picks;
+    this.placed[best] = ++this.places;
     return best;
   }
 }
@@ -88,7 +97,7 @@ export const COUNTING: readonly PolicyUnderTest[] = [
   },
   {
     name: 'leastconn',
-    about: 'fewest own calls in flight, ties to the one picked longest ago (HAProxy)',
+    about: 'fewest own calls in flight, ties to the one that has had so many longest (HAProxy)',
     kind: 'peer',
     create: (world, _index, random) => new LeastConnections(world, random),
   },

@@ -64,7 +64,7 @@ class Prequal extends ListBalancer {
   }
 
   protected choose(now: number): number {
-    for (let n = 0; n < PROBES; n++) this.world.probe(this.index, this.any());
+    this.sendProbes();
     for (let at = this.size - 1; at >= 0; at--) {
       if (now - (this.time[at] as number) > AGE_MS) this.remove(at);
     }
@@ -77,6 +77,18 @@ class Prequal extends ListBalancer {
     if ((this.uses[best] as number) <= 0) this.remove(best);
     if (!this.isSmall()) for (let n = 0; n < REMOVED && this.size > 2; n++) this.removeOne();
     return server;
+  }
+
+  /** Probes go to servers drawn without replacement: one that was drawn goes to the end of the list. */
+  private sendProbes(): void {
+    const { list } = this;
+    for (let left = list.length; left > 0 && left > list.length - PROBES; left--) {
+      const at = this.random.below(left);
+      const server = list[at] as number;
+      list[at] = list[left - 1] as number;
+      list[left - 1] = server;
+      this.world.probe(this.index, server);
+    }
   }
 
   private isSmall(): boolean {
