@@ -70,7 +70,7 @@ export const SUITES: readonly Suite[] = [
     what: 'the console as a person uses it, in Chromium',
     folders: ['test/console'],
     built: true,
-    needs: ['chromium'],
+    needs: ['chromium', 'jaeger'],
   },
   { name: 'shells', what: 'completion in zsh', folders: ['test/shells'], needs: ['zsh'] },
   {

@@ -135,6 +135,8 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       onError,
     });
     const proxying = proxy;
+    // First: the others ask it of calls that end, and some are recorded only at their end.
+    traces.attach(proxy);
     health.listenTo({
       heardAt: slot => proxying.heardAt(slot),
       reports: id => running.reports(id),
@@ -195,8 +197,6 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     metrics.calls.traceOf = traceIdOf;
     state.noted?.tell(metrics.registry, call => traces.tracing?.traceOf(call));
     logs.attach(proxy, traces.tracing);
-    // Last: the others ask it of calls that end.
-    traces.attach(proxy);
     const routes = [...healthRoutes(readiness), ...metrics.routes, ...board.routes, ...logs.routes];
     const admin = await startAdminPort({ config, routes, onError });
     await sources.ready();

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startRig, until, upstreamFor } from '../proxy/rig.ts';
-import { PATH } from '../support/h2/caller.ts';
+import { PATH, request } from '../support/h2/caller.ts';
 import { encode } from '../support/h2/hpack.ts';
 import { answerOk, okFrames, RESPONSE } from '../support/h2/upstream.ts';
 import { Flag, headers } from '../support/h2/wire.ts';
@@ -164,4 +164,28 @@ test('nothing is changed where the configuration forbids it, and a reload takes 
   await rig.configure({ admin: { allowWrites: true, allowedHosts: ['mesh.example'] } });
   assert.equal((await post(admin, 'drain', { id: 'a' })).status, 200);
   assert.equal((await ask(admin, 'GET /api/state', { host: 'mesh.example' })).status, 200);
+});
+
+test('a call that failed has its own trace, also where it was recorded only at its end, and no other', async t => {
+  const upstream = await upstreamFor(t, {
+    onStream: ({ peer, stream }) =>
+      peer.send(
+        headers(stream, encode([...RESPONSE, ['grpc-status', '13']]), Flag.END_STREAM | Flag.END_HEADERS),
+      ),
+  });
+  const traces = { endpoint: 'http://127.0.0.1:1', sampleRatio: 0 };
+  const rig = await startRig(t, [upstream.address], { telemetry: { traces } });
+  const caller = await rig.caller();
+  // One after the other: each takes the place of the one before.
+  const fail = (trace: string, flags: string) =>
+    caller.call(request(PATH, [['traceparent', `00-${trace.repeat(32)}-${'b'.repeat(16)}-${flags}`]]));
+  await fail('1', '01');
+  await fail('2', '00');
+  await rig.configure({ telemetry: { traces: { ...traces, alwaysErrors: true } } });
+  await fail('3', '00');
+  const { calls } = await get(rig.addresses.admin, '/api/calls');
+  assert.deepEqual(
+    calls.map((call: { traceId: string }) => call.traceId),
+    ['1'.repeat(32), '', '3'.repeat(32)],
+  );
 });

@@ -10,6 +10,8 @@ export interface Jaeger {
   /** OTLP by gRPC and by HTTP, as endpoints. */
   readonly grpc: string;
   readonly http: string;
+  /** Where people and programs ask it: its page, and its query API below `/api`. */
+  readonly query: string;
   /** The trace as soon as it is as it should be; throws with what there is of it where it does not become so. */
   trace(id: string, holds: (spans: readonly JaegerSpan[]) => boolean, mostMs?: number): Promise<JaegerSpan[]>;
   /** Ids of the traces that a service took part in. */
@@ -52,6 +54,7 @@ export async function startJaeger({ cpu }: { readonly cpu?: number } = {}): Prom
   return {
     grpc: `http://127.0.0.1:${grpc}`,
     http: `http://127.0.0.1:${http}`,
+    query: base,
     async trace(id, holds, mostMs = 15_000) {
       for (const end = performance.now() + mostMs; ; await sleep(50)) {
         const spans = spansOf(await get(`/api/traces/${id}`));

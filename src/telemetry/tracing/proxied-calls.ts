@@ -110,6 +110,8 @@ export class ProxiedCalls implements CallObserver {
 
   began(call: Call, list: HeaderList): void {
     const { sampling } = this.recorder;
+    // The index was that call's.
+    if (this.endedIndex === call.index) this.endedIndex = -1;
     const at = list.find(TRACEPARENT);
     if (sampling.wants(at < 0 ? -1 : flagOf(list, at))) this.begin(call, list, at);
     else if (this.always) this.parents.keep(call.index, list);
@@ -198,7 +200,6 @@ export class ProxiedCalls implements CallObserver {
 
   ended(call: Call, status: Status, message: string): void {
     const span = this.calls[call.index];
-    if (this.endedIndex === call.index) this.endedIndex = -1;
     if (span === undefined) {
       if (this.always) this.endedUnsampled(call, status, message);
       return;
