@@ -78,6 +78,8 @@ export class Ring<Name extends string> {
   private readonly most: number;
   /** By key; a row is fields × (near + far) points, those of one field together. */
   private readonly rows = new Map<string, Float32Array>();
+  /** Keys of the rows that were written in this step. */
+  private readonly written = new Set<string>();
 
   constructor(series: Readonly<Record<Name, SeriesInfo>>, timeline: Timeline, most: number) {
     this.names = Object.keys(series) as Name[];
@@ -114,6 +116,7 @@ export class Ring<Name extends string> {
       row = new Float32Array(this.names.length * (NEAR + FAR)).fill(Number.NaN);
       this.rows.set(key, row);
     }
+    this.written.add(key);
     const { at, farAt } = this.timeline;
     for (let field = 0; field < this.names.length; field++) {
       const start = field * (NEAR + FAR);
@@ -123,8 +126,12 @@ export class Ring<Name extends string> {
     return true;
   }
 
-  drop(key: string): void {
-    this.rows.delete(key);
+  /** All rows of the step are written: those that were not are of what is there no more. */
+  dropUnwritten(): void {
+    if (this.written.size < this.rows.size) {
+      for (const key of this.rows.keys()) if (!this.written.has(key)) this.rows.delete(key);
+    }
+    this.written.clear();
   }
 
   /** The last point of a series; NaN where there is none. */

@@ -101,14 +101,12 @@ export class Sampler {
     const { mesh, proxy } = this.seen;
     const ring = this.history.backend;
     const wasFull = ring.isFull;
-    const gone = new Set(ring.keys());
     let waiting = 0;
     let upstreams = 0;
     let looked = 0;
     for (const view of mesh.registry.list()) {
       if ((++looked & 15) === 0 && slices.isOver) await slices.pause();
       const { id } = view.spec;
-      gone.delete(id);
       const slot = mesh.slotOf(id);
       if (slot < 0) continue;
       proxy.gaugeBackend(slot, this.gauges);
@@ -122,7 +120,7 @@ export class Sampler {
       waiting += this.gauges.waiting;
       upstreams += this.gauges.connections;
     }
-    for (const id of gone) ring.drop(id);
+    ring.dropUnwritten();
     return { waiting, upstreams };
   }
 
@@ -186,13 +184,11 @@ export class Sampler {
 
   private async writePools(slices: Slices): Promise<void> {
     const ring = this.history.pool;
-    const gone = new Set(ring.keys());
     for (const pool of [...this.seen.mesh.pools()]) {
       if (slices.isOver) await slices.pause();
-      gone.delete(pool.service);
       ring.write(pool.service, await this.poolPoint(pool, slices));
     }
-    for (const service of gone) ring.drop(service);
+    ring.dropUnwritten();
   }
 
   private async poolPoint(pool: Pool, slices: Slices): Promise<Record<PoolSeries, number>> {

@@ -10,8 +10,11 @@ export interface SeriesInfo {
   readonly about: string;
 }
 
-const mean = (unit: SeriesInfo['unit'], about: string): SeriesInfo => ({ unit, fold: 'mean', about });
-const max = (unit: SeriesInfo['unit'], about: string): SeriesInfo => ({ unit, fold: 'max', about });
+const foldedBy =
+  (fold: Fold) =>
+  (unit: SeriesInfo['unit'], about: string): SeriesInfo => ({ unit, fold, about });
+const mean = foldedBy('mean');
+const max = foldedBy('max');
 
 /** Of one backend, over all its pools. */
 export const BACKEND_SERIES = {

@@ -41,7 +41,7 @@ test('what is not known is NaN, and is left out of what follows from it', () => 
   assert.deepEqual([...(far?.values.peak ?? [])], [Number.NaN, Number.NaN]);
 });
 
-test('a step under way is not read, a row beyond the limit is not kept, one that was dropped is forgotten', () => {
+test('a step under way is not read, a row beyond the limit is not kept, one that is not written is forgotten', () => {
   const { ring, timeline } = filled(3, step => ({ rate: step, peak: 0 }));
   ring.write('a', { rate: 77, peak: 77 });
   assert.deepEqual([...(ring.read('a', 60_000)?.values.rate ?? [])], [0, 1, 2]);
@@ -52,7 +52,10 @@ test('a step under way is not read, a row beyond the limit is not kept, one that
     [...(ring.read('b', 60_000, ['rate'])?.values.rate ?? [])],
     [Number.NaN, Number.NaN, Number.NaN, 1],
   );
-  ring.drop('b');
+  ring.dropUnwritten();
+  ring.write('a', { rate: 1, peak: 1 });
+  ring.dropUnwritten();
+  assert.ok(ring.read('a', 60_000));
   assert.equal(ring.read('b', 60_000), undefined);
   assert.ok(ring.write('c', { rate: 1, peak: 1 }));
 });
