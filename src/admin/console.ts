@@ -4,6 +4,8 @@ import { actionRoutes, type Operator } from './api/actions.ts';
 import { Feed } from './api/feed.ts';
 import { readRoutes } from './api/reads.ts';
 import type { Sources } from './api/sources.ts';
+import { StateCounts } from './api/state-counts.ts';
+import { Turns } from './api/turns.ts';
 import { openConsole } from './assets.ts';
 
 export type { Operator } from './api/actions.ts';
@@ -16,10 +18,12 @@ export function consoleRoutes(
   onError: (error: unknown) => void,
 ): readonly Route[] {
   const { build, routes } = openConsole();
-  const feed = new Feed(sources, build, onError);
+  const turns = new Turns();
+  const states = new StateCounts(sources.mesh.registry);
+  const feed = new Feed(sources, build, onError, { turns, states });
   return [
     ...routes,
-    ...readRoutes(sources),
+    ...readRoutes(sources, turns, states),
     ...actionRoutes(operator),
     {
       method: 'GET',

@@ -2,7 +2,7 @@
  * What the admin port and the console say to each other: types alone, and the order of columns. It is
  * also what other programs may read: `docs/guides/console.md`.
  *
- * `GET /api/stream?pool=SERVICE&zone=ZONE` is one event stream: `hello` first, then `update` about once a second with what
+ * `GET /api/stream?service=SERVICE&zone=ZONE` is one event stream: `hello` first, then `update` about once a second with what
  * has changed since the one before. A reader that is slow gets fewer updates, each with the newest state.
  */
 import type { ServerState } from '../core/core.ts';
@@ -52,6 +52,8 @@ export interface Settings {
   readonly writes: boolean;
   /** With `{traceId}`; null: none is set. */
   readonly traceLink: string | null;
+  /** Time in which each row of `loads` that changes is told of again, ms: of a large mesh some at a time. */
+  readonly loadsMs: number;
 }
 
 export interface ServerInfo {

@@ -24,7 +24,7 @@ test('a column tells each reader what is new to it, in turns of a bounded size',
     column.set(0, `x${turn % 2}`);
     for (const text of slow.take(6)) heard.add(text.slice(0, 2));
   }
-  assert.equal(slow.unheard, false);
+  assert.equal(slow.behind, false);
   assert.ok(
     ['r1', 'r2', 'r3', 'r9'].every(text => heard.has(text)),
     [...heard].join(),
@@ -180,8 +180,9 @@ test('1,000 servers: messages of a bounded size, and a slow reader skips what is
     await settle(stream, board);
     asked++;
   }
-  assert.ok(asked <= 6, `${asked} messages until the newest of all rows was told`);
-  assert.ok(board.updates.length - first === asked, 'and none that is not asked for');
+  assert.ok(asked <= 2, `${asked} times until the newest of all rows was told`);
+  const messages = board.updates.length - first;
+  assert.ok(messages <= 3 * asked, `${messages} messages for 1,000 rows that changed 20 times`);
   assert.ok(board.longest < 2 * ADMIN_LIMITS.messageChars, `${board.longest} characters`);
 });
 

@@ -43,8 +43,8 @@ export class Told {
   private readonly versions: number[] = [];
   /** Where the next turn begins, so that all rows have theirs where not all fit into one message. */
   private from = 0;
-  /** Whether the last turn left rows out that have a text and were never told. */
-  unheard = false;
+  /** Whether the last turn left rows out that the reader does not know as they are. */
+  behind = false;
 
   constructor(column: Column) {
     this.column = column;
@@ -63,31 +63,37 @@ export class Told {
     this.versions.length = 0;
   }
 
-  /** The texts of rows that the reader does not know as they are, until they have `most` characters. */
-  take(most: number, wanted?: (row: number) => boolean): string[] {
+  /**
+   * The texts of rows that the reader does not know as they are, until they have `most` characters.
+   *
+   * @param first rows that have their turn before all others
+   */
+  take(most: number, wanted?: (row: number) => boolean, first: readonly number[] = []): string[] {
     const { column, versions } = this;
     const { size } = column;
     const texts: string[] = [];
     let length = 0;
-    this.unheard = false;
-    const start = size === 0 ? 0 : this.from % size;
-    let next = start;
-    for (let i = 0; i < size; i++) {
-      const row = (start + i) % size;
+    this.behind = false;
+    /** False where there is no room for it. */
+    const tell = (row: number): boolean => {
       const version = column.versionAt(row);
-      const known = versions[row] ?? 0;
-      if (version === 0 || known === version || wanted?.(row) === false) continue;
-      if (length >= most) {
-        if (known === 0) this.unheard = true;
-        continue;
-      }
+      if (version === 0 || versions[row] === version || wanted?.(row) === false) return true;
+      if (length >= most) return false;
       const text = column.textAt(row);
       texts.push(text);
       length += text.length + 1;
       versions[row] = version;
-      next = row + 1;
+      return true;
+    };
+    for (const row of first) if (!tell(row)) this.behind = true;
+    const start = size === 0 ? 0 : this.from % size;
+    for (let i = 0; i < size; i++) {
+      const row = (start + i) % size;
+      if (tell(row)) continue;
+      this.behind = true;
+      this.from = row;
+      break;
     }
-    this.from = next;
     return texts;
   }
 }

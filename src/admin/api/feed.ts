@@ -3,14 +3,16 @@
  * all who look at the same; each reader is asked for its next message only when it has taken the one
  * before, and is then told the newest of what it does not know.
  */
-import { ANY_SERVICE, type ServerState } from '../../core/core.ts';
+import { ANY_SERVICE } from '../../core/core.ts';
 import { ADMIN_LIMITS, REGISTRY_LIMITS } from '../../core/limits.ts';
 import type { RegistryEvent } from '../../core/registry.ts';
 import { HttpError } from '../reply.ts';
-import type { EventInfo, Hello, Totals } from '../wire.ts';
+import type { EventInfo, Hello, Settings, Totals } from '../wire.ts';
 import { Told } from './column.ts';
 import { PoolRows } from './pools.ts';
 import type { Sources } from './sources.ts';
+import { StateCounts } from './state-counts.ts';
+import { Turns } from './turns.ts';
 import { type Looking, View } from './view.ts';
 
 export class Feed {
@@ -18,16 +20,26 @@ export class Feed {
   private readonly build: string;
   private readonly views = new Map<string, View>();
   private readonly pools: PoolRows;
+  private readonly states: StateCounts;
+  private readonly turns: Turns;
   private readonly waiting = new Set<() => void>();
   private readers = 0;
   /** As JSON. */
   private totals = '';
   private timer: NodeJS.Timeout | undefined;
   private refreshing = false;
+  private poolsRefresh: Promise<void> | undefined;
   private readonly onError: (error: unknown) => void;
 
-  constructor(sources: Sources, build: string, onError: (error: unknown) => void) {
+  constructor(
+    sources: Sources,
+    build: string,
+    onError: (error: unknown) => void,
+    { turns = new Turns(), states = new StateCounts(sources.mesh.registry) } = {},
+  ) {
     this.sources = sources;
+    this.turns = turns;
+    this.states = states;
     this.build = build;
     this.onError = onError;
     this.pools = new PoolRows(sources);
@@ -44,7 +56,7 @@ export class Feed {
   private async *run(looking: Looking, gone: AbortSignal): AsyncGenerator<string> {
     const key = JSON.stringify(looking);
     this.readers++;
-    const view = this.views.get(key) ?? new View(this.sources, looking);
+    const view = this.views.get(key) ?? new View(this.sources, looking, this.turns);
     this.views.set(key, view);
     view.readers++;
     this.timer ??= setInterval(() => this.tick(), ADMIN_LIMITS.streamMs);
@@ -52,11 +64,11 @@ export class Feed {
     gone.addEventListener('abort', stopWaiting);
     try {
       yield event('hello', JSON.stringify(this.hello()));
-      await view.refresh();
-      this.pools.refresh();
-      this.totals = JSON.stringify(totalsOf(this.sources));
+      await view.fill();
+      await this.refreshPools();
       const reader = new Reader(this.sources, view, this.pools, () => this.totals);
       while (!gone.aborted) {
+        await this.turns.next();
         yield event('update', reader.next());
         if (!reader.more) await new Promise<void>(resolve => this.waiting.add(resolve));
       }
@@ -100,10 +112,22 @@ export class Feed {
       });
   }
 
+  /** Once for all who ask at the same time. */
+  private refreshPools(): Promise<void> {
+    this.poolsRefresh ??= this.pools
+      .refresh(this.turns)
+      .then(() => {
+        this.totals = JSON.stringify(totalsOf(this.sources, this.states));
+      })
+      .finally(() => {
+        this.poolsRefresh = undefined;
+      });
+    return this.poolsRefresh;
+  }
+
   private async refresh(): Promise<void> {
-    this.pools.refresh();
-    this.totals = JSON.stringify(totalsOf(this.sources));
-    for (const view of this.views.values()) await view.refresh();
+    await this.refreshPools();
+    for (const view of [...this.views.values()]) await view.refresh();
   }
 
   private wake(): void {
@@ -162,7 +186,7 @@ class Reader {
     // A load is of a server that the reader knows.
     list(
       'loads',
-      this.loads.take(most, row => this.infos.has(row)),
+      this.loads.take(most, row => this.infos.has(row), this.view.first),
     );
     list('pools', this.pools.take(most));
     const [heap] = this.heap.take(most);
@@ -173,7 +197,7 @@ class Reader {
     );
     list('calls', this.calls());
     this.addIfNew(parts);
-    this.more = this.infos.unheard || this.loads.unheard || this.pools.unheard;
+    this.more = this.infos.behind || this.loads.behind || this.pools.behind;
     if (this.more) parts.push('"more":true');
     return `{"time":${this.sources.wall()}${parts.map(part => `,${part}`).join('')}}`;
   }
@@ -215,7 +239,8 @@ class Reader {
 
   private addIfNew(parts: string[]): void {
     const { writes, traceLink } = this.sources.settings();
-    const settings = JSON.stringify({ writes, traceLink: traceLink ?? null });
+    const told: Settings = { writes, traceLink: traceLink ?? null, loadsMs: this.view.cycleMs };
+    const settings = JSON.stringify(told);
     if (settings !== this.settings) parts.push(`"settings":${settings}`);
     this.settings = settings;
     const totals = this.totalsNow();
@@ -234,8 +259,6 @@ export function eventInfo(event: RegistryEvent): EventInfo {
   return { position, instanceId, time, kind, serverId, state: state ?? null, cause };
 }
 
-export function totalsOf({ mesh, gauges }: Sources): Totals {
-  const servers: Record<ServerState, number> = { STANDBY: 0, WARMING: 0, ACTIVE: 0, DRAINING: 0, EJECTED: 0 };
-  for (const view of mesh.registry.list()) servers[view.state]++;
-  return { servers, ...gauges(), position: mesh.registry.position };
+export function totalsOf({ mesh, gauges }: Sources, states: StateCounts): Totals {
+  return { servers: states.counts, ...gauges(), position: mesh.registry.position };
 }

@@ -4,6 +4,7 @@ import type { Pool } from '../../core/pool.ts';
 import type { PoolInfo } from '../wire.ts';
 import { Column, Departed } from './column.ts';
 import type { Sources } from './sources.ts';
+import type { Turns } from './turns.ts';
 
 const RECENT = ['rps', 'errors', 'p50', 'p99', 'inFlight', 'queue', 'utilization'] as const;
 
@@ -20,9 +21,10 @@ export class PoolRows {
   }
 
   /** Brings the rows up to date; beyond `ADMIN_LIMITS.pools` there are none. */
-  refresh(): void {
+  async refresh(turns: Turns): Promise<void> {
     const here = new Set<string>();
-    for (const pool of this.sources.mesh.pools()) {
+    for (const pool of [...this.sources.mesh.pools()]) {
+      await turns.next();
       if (here.size >= ADMIN_LIMITS.pools) break;
       here.add(pool.service);
       let row = this.rows.get(pool.service);

@@ -1,60 +1,94 @@
 /** State as plain JSON, for programs and people with curl: what the console's stream tells, asked for once. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ANY_SERVICE } from '../../core/core.ts';
 import { ADMIN_LIMITS, REGISTRY_LIMITS } from '../../core/limits.ts';
+import type { RegistryEvent } from '../../core/registry.ts';
 import type { AdminRequest, Route } from '../admin.ts';
 import { HttpError, json, type Reply } from '../reply.ts';
 import { eventInfo, totalsOf } from './feed.ts';
 import { Loads } from './loads.ts';
 import { poolInfo } from './pools.ts';
 import type { Sources } from './sources.ts';
+import type { StateCounts } from './state-counts.ts';
+import type { Turns } from './turns.ts';
 import { firstPool, infoOf } from './view.ts';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
-export function readRoutes(sources: Sources): Route[] {
+/** Parts of an answer are made until they have so many characters. */
+const PART = 16 * 1024;
+
+export function readRoutes(sources: Sources, turns: Turns, states: StateCounts): Route[] {
   const route = (path: string, handle: (request: AdminRequest) => Reply): Route => ({
     method: 'GET',
     path: `/api/${path}`,
     handle,
   });
   return [
-    route('state', () => json(state(sources))),
-    route('backends', request => ({ type: JSON_TYPE, body: backends(sources, request) })),
+    route('state', () => ({
+      type: JSON_TYPE,
+      body: inParts(state(sources, states), 'pools', pools(sources), turns),
+    })),
+    route('backends', request => ({
+      type: JSON_TYPE,
+      body: inParts({}, 'backends', backends(sources, request), turns),
+    })),
     route('heap', request => json(heap(sources, request))),
-    route('events', request => json(events(sources, request))),
+    route('events', request => {
+      const { position, events: found } = events(sources, request);
+      return { type: JSON_TYPE, body: inParts({ position }, 'events', each(found, eventInfo), turns) };
+    }),
     route('calls', request => json({ calls: sources.calls.after(wholeNumber(request, 'after', 0)) })),
     route('connections', () => json(sources.connections())),
   ];
 }
 
-function state(sources: Sources): object {
-  const { instance, version, addresses, settings, mesh, wall } = sources;
+function state(sources: Sources, states: StateCounts): object {
+  const { instance, version, addresses, settings, wall } = sources;
   const { writes, traceLink = null } = settings();
-  const pools = [...mesh.pools()].slice(0, ADMIN_LIMITS.pools).map(pool => poolInfo(pool, sources));
-  const totals = totalsOf(sources);
-  return { instance, version, addresses, writes, traceLink, time: wall(), totals, pools };
+  const totals = totalsOf(sources, states);
+  return { instance, version, addresses, writes, traceLink, time: wall(), totals };
 }
 
-/** `{"backends":[...]}`, made in parts: with all their servers it would hold up calls. */
-async function* backends(sources: Sources, { query }: AdminRequest): AsyncGenerator<string> {
+function pools(sources: Sources): Iterable<object> {
+  const all = [...sources.mesh.pools()].slice(0, ADMIN_LIMITS.pools);
+  return each(all, pool => poolInfo(pool, sources));
+}
+
+/** Made one by one, as they are asked for. */
+function* each<T>(all: readonly T[], made: (one: T) => object): Generator<object> {
+  for (const one of all) yield made(one);
+}
+
+function* backends(sources: Sources, { query }: AdminRequest): Generator<object> {
   const { mesh, history } = sources;
   const service = query.get('service') ?? '';
   const loads = new Loads(mesh, history);
-  let part = '{"backends":[';
-  let count = 0;
   for (const view of mesh.registry.list()) {
     const { id, services } = view.spec;
     if (service !== '' && !services.includes(service) && !services.includes(ANY_SERVICE)) continue;
     loads.values.fill(Number.NaN);
     loads.read(id, (service === '' ? undefined : mesh.pool(service)) ?? firstPool(sources, id));
     loads.readRecent(id);
-    part += `${count++ === 0 ? '' : ','}\n${JSON.stringify({ ...infoOf(view), load: loads.object() })}`;
-    if (count % ADMIN_LIMITS.rowsPerTurn === 0) {
-      yield part;
-      part = '';
-      await nextTurn();
-    }
+    yield { ...infoOf(view), load: loads.object() };
+  }
+}
+
+/** An object of which one field is a long list: made a little at a time, as it is read, since it would hold up calls. */
+async function* inParts(
+  head: object,
+  name: string,
+  list: Iterable<object>,
+  turns: Turns,
+): AsyncGenerator<string> {
+  let part = JSON.stringify({ ...head, [name]: [] }).slice(0, -2);
+  let isFirst = true;
+  for (const each of list) {
+    await turns.next();
+    part += `${isFirst ? '' : ','}\n${JSON.stringify(each)}`;
+    isFirst = false;
+    if (part.length < PART) continue;
+    yield part;
+    part = '';
   }
   yield `${part}]}\n`;
 }
@@ -78,12 +112,15 @@ function heap({ mesh }: Sources, { query }: AdminRequest): object {
   };
 }
 
-function events({ mesh: { registry } }: Sources, request: AdminRequest): object {
+function events(
+  { mesh: { registry } }: Sources,
+  request: AdminRequest,
+): { readonly position: number; readonly events: readonly RegistryEvent[] } {
   const after = wholeNumber(request, 'after', -1);
   const held = after < 0 ? undefined : registry.eventsAfter(after);
   const found = held ?? registry.lastEvents(REGISTRY_LIMITS.events);
   const most = Math.min(wholeNumber(request, 'most', ADMIN_LIMITS.events), REGISTRY_LIMITS.events);
-  return { position: registry.position, events: found.slice(-most).map(eventInfo) };
+  return { position: registry.position, events: found.slice(-most) };
 }
 
 function wholeNumber({ query }: AdminRequest, name: string, missing: number): number {

@@ -53,7 +53,7 @@ export function App() {
     if (opener.current instanceof HTMLElement || opener.current instanceof SVGElement) opener.current.focus();
   };
   const findings = useFindings();
-  const bad = findings?.filter(({ severity }) => severity !== 'info').length ?? 0;
+  const bad = findings.value?.findings.filter(({ severity }) => severity !== 'info').length ?? 0;
   const badges: Partial<Record<Tab, number>> = {
     backends: store.rows.size,
     calls: store.calls.length,
@@ -121,7 +121,14 @@ export function App() {
       </nav>
       <main id="main" tabIndex={-1}>
         {place.tab === 'overview' && (
-          <Overview store={store} pool={pool} theme={theme} onOpen={open} onZone={zone => go({ zone })} />
+          <Overview
+            store={store}
+            pool={pool}
+            theme={theme}
+            onOpen={open}
+            onZone={zone => go({ zone })}
+            onPool={service => go({ pool: service, zone: '' })}
+          />
         )}
         {(place.tab === 'overview' || place.tab === 'backends') && (
           <Backends
@@ -170,19 +177,27 @@ export function App() {
   );
 }
 
-/** Draws anew when something was told, and each second, since what is shown grows old by itself. */
+/** A large change comes in many parts: it is drawn so often meanwhile, ms. */
+const PARTS_MS = 400;
+const OFTEN_MS = 900;
+
+/** Draws anew when something was told, and each second where nothing was, since what is shown grows old by itself. */
 function useChanges(store: Store): void {
   const [, draw] = useState(0);
   useEffect(() => {
     let frame = 0;
+    let drawn = 0;
     const due = (): void => {
-      frame ||= requestAnimationFrame(() => {
+      frame ||= requestAnimationFrame(now => {
         frame = 0;
+        drawn = now;
         draw(n => n + 1);
       });
     };
-    const unsubscribe = store.subscribe(due);
-    const timer = setInterval(due, 1_000);
+    const unsubscribe = store.subscribe(more => {
+      if (!more || performance.now() - drawn > PARTS_MS) due();
+    });
+    const timer = setInterval(() => performance.now() - drawn > OFTEN_MS && due(), 250);
     return () => {
       unsubscribe();
       clearInterval(timer);

@@ -1,7 +1,7 @@
 /** Figures for people: short, and of a width that does not jump. */
 
 /** Where nothing is known. */
-export const NONE = '–';
+const NONE = '–';
 
 type Figure = number | null | undefined;
 
@@ -14,7 +14,7 @@ export function duration(ms: Figure): string {
   if (size >= 60_000) return `${Math.floor(ms / 60_000)} min`;
   if (size >= 10_000) return `${(ms / 1000).toFixed(0)} s`;
   if (size >= 1_000) return `${(ms / 1000).toFixed(1)} s`;
-  if (size >= 100) return `${ms.toFixed(0)} ms`;
+  if (size >= 100 || size < 0.005) return `${ms.toFixed(0)} ms`;
   return size >= 10 ? `${ms.toFixed(1)} ms` : `${ms.toFixed(2)} ms`;
 }
 

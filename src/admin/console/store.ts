@@ -15,22 +15,33 @@ import {
 
 export interface Backend extends ServerInfo {
   /** By `LOAD_COLUMNS`; empty until it was told. */
-  readonly load: readonly (number | null)[];
+  load: readonly (number | null)[];
+  /** When that was told, by the balancer's clock, ms. */
+  toldAt: number;
+  /** What a filter looks at, in lower case. */
+  readonly words: string;
 }
 
 export type Status = 'connecting' | 'live' | 'lost' | 'paused';
 
 const KEPT_EVENTS = 500;
 const KEPT_CALLS = 400;
+/** Rows that are told of as often as this are as of now, ms. */
+const OFTEN_MS = 1_500;
 const AT = Object.fromEntries(LOAD_COLUMNS.map((name, i) => [name, i])) as Record<LoadColumn, number>;
 
 export function loadOf(backend: Backend | undefined, column: LoadColumn): number | null {
   return backend?.load[AT[column]] ?? null;
 }
 
+function wordsOf({ id, address, zone, cause, state, labels }: ServerInfo): string {
+  const marks = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+  return [id, address, zone, cause, state, ...marks].join(' ').toLowerCase();
+}
+
 export class Store {
   hello: Hello | undefined;
-  settings: Settings = { writes: false, traceLink: null };
+  settings: Settings = { writes: false, traceLink: null, loadsMs: 0 };
   totals: Totals | undefined;
   heap: Heap | undefined;
   readonly pools = new Map<string, PoolInfo>();
@@ -48,7 +59,7 @@ export class Store {
   heardAt = performance.now();
   /** What to add to this machine's clock to have the balancer's. */
   private skew = 0;
-  private readonly listeners = new Set<() => void>();
+  private readonly listeners = new Set<(more: boolean) => void>();
 
   /** The balancer's clock, ms since 1970. */
   now(): number {
@@ -60,13 +71,14 @@ export class Store {
     return performance.now() - this.heardAt;
   }
 
-  subscribe(listener: () => void): () => void {
+  /** @param listener is told whether there is more to come at once */
+  subscribe(listener: (more: boolean) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }
 
-  changed(): void {
-    for (const listener of this.listeners) listener();
+  private changed(more = false): void {
+    for (const listener of this.listeners) listener(more);
   }
 
   setStatus(status: Status): void {
@@ -92,11 +104,12 @@ export class Store {
     this.skew = update.time - Date.now();
     if (update.reset === true) this.forget();
     for (const row of update.gone ?? []) this.drop(row);
-    for (const server of update.servers ?? [])
-      this.put({ ...server, load: this.rows.get(server.row)?.load ?? [] });
-    for (const [row, ...load] of update.loads ?? []) {
-      const known = this.rows.get(row as number);
-      if (known !== undefined) this.put({ ...known, load });
+    for (const server of update.servers ?? []) this.put(server, update.time);
+    for (const row of update.loads ?? []) {
+      const known = this.rows.get(row[0] as number);
+      if (known === undefined) continue;
+      known.load = row.slice(1);
+      known.toldAt = update.time;
     }
     for (const service of update.poolsGone ?? []) this.pools.delete(service);
     for (const pool of update.pools ?? []) this.pools.set(pool.service, pool);
@@ -108,15 +121,19 @@ export class Store {
     }
     if (update.calls !== undefined) this.addCalls(update.calls);
     if (update.more === undefined) this.complete = true;
-    this.changed();
+    this.changed(update.more);
   }
 
   /** Age of a server's last report, ms; null: it has made none. */
   reportAge(backend: Backend): number | null {
     const time = loadOf(backend, 'reportTime');
-    return time === null || this.hello === undefined
-      ? null
-      : Math.max(0, this.now() - this.hello.epoch - time);
+    if (time === null || this.hello === undefined) return null;
+    const now = this.now();
+    const { loadsMs } = this.settings;
+    // Of a large mesh a row has its turn each few seconds: there may have been reports that were not told of yet.
+    const untold = now - backend.toldAt;
+    const since = loadsMs > OFTEN_MS && untold < loadsMs + OFTEN_MS ? untold : 0;
+    return Math.max(0, now - since - this.hello.epoch - time);
   }
 
   private addCalls(calls: readonly CallInfo[]): void {
@@ -125,9 +142,11 @@ export class Store {
     this.calls = [...fresh, ...this.calls].slice(0, KEPT_CALLS);
   }
 
-  private put(backend: Backend): void {
-    this.rows.set(backend.row, backend);
-    this.byId.set(backend.id, backend);
+  private put(server: ServerInfo, time: number): void {
+    const { load = [], toldAt = time } = this.rows.get(server.row) ?? {};
+    const backend = { ...server, load, toldAt, words: wordsOf(server) };
+    this.rows.set(server.row, backend);
+    this.byId.set(server.id, backend);
   }
 
   private drop(row: number): void {

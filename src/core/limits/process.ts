@@ -35,8 +35,10 @@ export const ADMIN_LIMITS = {
   streamMs: 1_000,
   /** Characters of one message of a stream, about; what does not fit has its turn in a later one. */
   messageChars: 48 * 1024,
-  /** Rows that are read in one turn of the event loop: 7 µs each, so that a call waits 1.5 ms at most. */
-  rowsPerTurn: 200,
+  /** How long work for readers holds up calls at a time, ms: a garbage collection takes as long. */
+  sliceMs: 2,
+  /** Rows that are read in one message time, 5 µs each: of larger meshes each row has its turn after some seconds. */
+  rowsPerTick: 2_500,
   /** Nodes of a heap that are told of: four levels below the root, more than a screen can show. */
   heapNodes: 341,
   /** Servers, and pools, that left and that a slow stream can be told of; one that lags behind that begins anew. */

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { HistoryPoints } from '../../wire.ts';
-import { clock, NONE } from '../format.ts';
+import { clock } from '../format.ts';
 
 export interface Line {
   readonly name: string;
@@ -36,6 +36,14 @@ function colour(name: string): string {
   return color;
 }
 
+/** What the axis of time covers: as much when the first points come as later, so that nothing jumps. */
+const SPAN_S = 180;
+
+function spanOf(_: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax {
+  const end = high ?? Date.now() / 1000;
+  return [Math.min(low ?? end, end - SPAN_S), end];
+}
+
 function optionsFor(
   { lines, format, least = 1 }: ChartProps,
   width: number,
@@ -49,7 +57,10 @@ function optionsFor(
     padding: [8, 28, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false }, sync: { key: 'heapmesh' } },
-    scales: { x: { time: true }, y: { range: (_, _low, high) => [0, Math.max(least, (high ?? 0) * 1.08)] } },
+    scales: {
+      x: { time: true, range: spanOf },
+      y: { range: (_, _low, high) => [0, Math.max(least, (high ?? 0) * 1.08)] },
+    },
     axes: [
       {
         ...axis,
@@ -116,7 +127,9 @@ export function Chart(props: ChartProps) {
   return (
     <figure class="chart">
       <figcaption>
-        <span class="chart-title">{title}</span>
+        <span class="chart-title">
+          {cursor !== null && times[at] !== undefined ? clock(times[at]) : title}
+        </span>
         <span class="legend">
           {lines.map(line => (
             <span key={line.name} class="legend-item">
@@ -124,13 +137,10 @@ export function Chart(props: ChartProps) {
               {line.label} <b>{format(points?.values[line.name]?.[at] ?? null)}</b>
             </span>
           ))}
-          <span class="legend-time">
-            {cursor !== null && times[at] !== undefined ? clock(times[at]) : ''}
-          </span>
         </span>
       </figcaption>
       <div ref={place} class="plot" role="img" aria-label={`${title}: ${told}`} />
-      {times.length === 0 && <p class="chart-empty">{problem === '' ? `${NONE} no figures yet` : problem}</p>}
+      {times.length < 2 && <p class="chart-empty">{problem === '' ? 'no figures yet' : problem}</p>}
     </figure>
   );
 }

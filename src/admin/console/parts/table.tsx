@@ -4,7 +4,8 @@
  * within it (https://www.w3.org/WAI/ARIA/apg/patterns/grid/).
  */
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { type Sorting, useOrder } from './order.ts';
 
 export interface Column<T> {
   readonly key: string;
@@ -19,11 +20,6 @@ export interface Column<T> {
   readonly cell: (row: T) => ComponentChildren;
   /** Without it the column cannot be sorted by; unknown ones come last. */
   readonly sort?: (row: T) => number | string | null;
-}
-
-export interface Sorting {
-  readonly key: string;
-  readonly down: boolean;
 }
 
 interface TableProps<T> {
@@ -193,68 +189,4 @@ function Head<T>({ column, sorting, onSort }: HeadProps<T>) {
       )}
     </div>
   );
-}
-
-/** Rows change places under nobody's pointer: while it is over the table, the order stays. */
-function useOrder<T>(
-  rows: readonly T[],
-  columns: readonly Column<T>[],
-  sorting: Sorting | undefined,
-  keyOf: (row: T) => string,
-  scroller: { readonly current: HTMLDivElement | null },
-): readonly T[] {
-  const held = useRef<{ readonly of: Sorting | undefined; readonly keys: ReadonlyMap<string, number> }>(
-    undefined,
-  );
-  const over = useRef(false);
-  useEffect(() => {
-    const element = scroller.current;
-    if (element === null) return;
-    const enter = (): void => {
-      over.current = true;
-    };
-    const leave = (): void => {
-      over.current = false;
-    };
-    element.addEventListener('pointerenter', enter);
-    element.addEventListener('pointerleave', leave);
-    return () => {
-      element.removeEventListener('pointerenter', enter);
-      element.removeEventListener('pointerleave', leave);
-    };
-  }, [scroller]);
-  const sort = columns.find(column => column.key === sorting?.key)?.sort;
-  if (sort === undefined || sorting === undefined) return rows;
-  const { current } = held;
-  if (over.current && current !== undefined && current.of === sorting) {
-    const at = (row: T): number => current.keys.get(keyOf(row)) ?? Number.MAX_SAFE_INTEGER;
-    return [...rows].sort((a, b) => at(a) - at(b));
-  }
-  const ordered = sorted(rows, sort, sorting.down, keyOf);
-  held.current = { of: sorting, keys: new Map(ordered.map((row, i) => [keyOf(row), i])) };
-  return ordered;
-}
-
-const NAMES = new Intl.Collator('en', { numeric: true });
-
-function sorted<T>(
-  rows: readonly T[],
-  sort: (row: T) => number | string | null,
-  down: boolean,
-  keyOf: (row: T) => string,
-): T[] {
-  const keyed = rows.map(row => ({ row, value: sort(row), key: keyOf(row) }));
-  keyed.sort((a, b) => {
-    if (a.value === null || b.value === null) {
-      if (a.value !== b.value) return a.value === null ? 1 : -1;
-    } else {
-      const both = typeof a.value === 'number' && typeof b.value === 'number';
-      const by = both
-        ? (a.value as number) - (b.value as number)
-        : NAMES.compare(String(a.value), String(b.value));
-      if (by !== 0) return down ? -by : by;
-    }
-    return NAMES.compare(a.key, b.key);
-  });
-  return keyed.map(({ row }) => row);
 }

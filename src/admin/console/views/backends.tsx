@@ -6,7 +6,7 @@ import { Filter } from '../parts/filter.tsx';
 import { Panel } from '../parts/panel.tsx';
 import { STATES, StateMark } from '../parts/state.tsx';
 import { Table } from '../parts/table.tsx';
-import type { Backend, Store } from '../store.ts';
+import type { Store } from '../store.ts';
 import { backendColumns } from './columns.tsx';
 
 interface BackendsProps {
@@ -29,7 +29,7 @@ export function Backends({ store, selected, onOpen, onAdd, isTall }: BackendsPro
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
   const rows = all.filter(
     backend =>
-      (states.size === 0 || states.has(backend.state)) && words.every(word => textOf(backend).includes(word)),
+      (states.size === 0 || states.has(backend.state)) && words.every(word => backend.words.includes(word)),
   );
   const toggle = (state: ServerState): void =>
     setStates(
@@ -86,9 +86,4 @@ export function Backends({ store, selected, onOpen, onAdd, isTall }: BackendsPro
       />
     </Panel>
   );
-}
-
-function textOf({ id, address, zone, cause, state, labels }: Backend): string {
-  const marks = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
-  return [id, address, zone, cause, state, ...marks].join(' ').toLowerCase();
 }

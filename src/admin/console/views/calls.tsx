@@ -45,7 +45,7 @@ export function Calls({ store, onOpen }: { readonly store: Store; readonly onOpe
         rows={rows}
         keyOf={({ n }) => String(n)}
         sorting={SORTING}
-        empty="No call has failed or was slow since the console was opened, as far as it was told."
+        empty="No call has failed or was slow."
       />
     </Panel>
   );
@@ -141,7 +141,7 @@ function columnsFor(traceLink: string | null, onOpen: (id: string) => void): rea
     {
       key: 'trace',
       label: 'Trace',
-      width: '6rem',
+      width: '7rem',
       rank: 2,
       cell: ({ traceId }) =>
         traceId === '' ? (

@@ -1,6 +1,6 @@
 /** The columns of the table of servers. */
 
-import { age, duration, number, percent } from '../format.ts';
+import { age, count, duration, number, percent } from '../format.ts';
 import { Bar } from '../parts/bar.tsx';
 import { StateBadge } from '../parts/state.tsx';
 import type { Column } from '../parts/table.tsx';
@@ -27,7 +27,7 @@ export function backendColumns(store: Store): readonly Column<Backend>[] {
     {
       key: 'id',
       label: 'Server',
-      width: 'minmax(9rem, 2fr)',
+      width: 'minmax(6rem, 2fr)',
       rank: 1,
       cell: ({ id, zone, weight, weightOverridden }) => (
         <>
@@ -43,7 +43,7 @@ export function backendColumns(store: Store): readonly Column<Backend>[] {
     {
       key: 'state',
       label: 'State',
-      width: '6.6rem',
+      width: '6.2rem',
       rank: 1,
       cell: ({ state }) => <StateBadge state={state} />,
       sort: ({ state }) => state,
@@ -70,7 +70,7 @@ export function backendColumns(store: Store): readonly Column<Backend>[] {
         return (
           <>
             {number(loadOf(backend, 'own') ?? 0)}
-            {others >= 0.5 && <span class="muted"> +{number(others)}</span>}
+            {others >= 0.5 && <span class="muted"> +{count(Math.round(others))}</span>}
           </>
         );
       },

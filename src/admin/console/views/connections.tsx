@@ -74,7 +74,7 @@ const CALLS: readonly Column<OpenCall>[] = [
   {
     key: 'age',
     label: 'Open for',
-    width: '5.4rem',
+    width: '6.4rem',
     align: 'end',
     rank: 1,
     cell: ({ ageMs }) => <b>{age(ageMs)}</b>,
@@ -146,7 +146,7 @@ const CALLERS: readonly Column<CallerInfo>[] = [
   {
     key: 'streams',
     label: 'Streams',
-    width: '5rem',
+    width: '6rem',
     align: 'end',
     rank: 1,
     cell: ({ streams }) => count(streams),

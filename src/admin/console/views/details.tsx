@@ -110,9 +110,13 @@ function Score({ backend }: { readonly backend: Backend }) {
   const stale = of('stale') ?? 1;
   return (
     <section class="score-box" aria-label="Score">
-      <p class="score-line">
-        <b>{duration(score)}</b> expected wait, {placeText(of('place'))}
-      </p>
+      {score === null ? (
+        <p>It takes no new calls: it is not in the heap.</p>
+      ) : (
+        <p class="score-line">
+          <b>{duration(score)}</b> expected wait, {placeText(of('place'))}
+        </p>
+      )}
       {score !== null && (
         <p class="formula">
           (<Term value={number(of('own'))} name="own calls" /> +{' '}
@@ -180,7 +184,7 @@ function Facts({ store, backend }: { readonly store: Store; readonly backend: Ba
     ...(labels.length === 0
       ? []
       : [['Labels', labels.map(([k, v]) => `${k}=${v}`).join(', ')] as [string, string]]),
-    ['In its state since', day(backend.stateTime)],
+    ['Since', day(backend.stateTime)],
   ];
   return (
     <dl class="facts">

@@ -1,5 +1,5 @@
 /** What is wrong, in words, as `heapmesh diagnose` says it. */
-import { usePolled } from '../api.ts';
+import { type Polled, usePolled } from '../api.ts';
 import { Panel } from '../parts/panel.tsx';
 
 interface Finding {
@@ -20,19 +20,20 @@ interface FindingsAnswer {
 const EVERY_MS = 5_000;
 const WORDS = { critical: 'Critical', warning: 'Warning', info: 'Note' } as const;
 
-export function useFindings(): readonly Finding[] | undefined {
-  return usePolled<FindingsAnswer>('findings', EVERY_MS).value?.findings;
+export function useFindings(): Polled<FindingsAnswer> {
+  return usePolled<FindingsAnswer>('findings', EVERY_MS);
 }
 
 interface FindingsProps {
-  readonly findings: readonly Finding[] | undefined;
+  readonly findings: Polled<FindingsAnswer>;
   readonly onOpen: (id: string) => void;
 }
 
-export function Findings({ findings, onOpen }: FindingsProps) {
+export function Findings({ findings: { value, problem }, onOpen }: FindingsProps) {
+  const findings = value?.findings;
   return (
     <Panel title="Findings" class="tall">
-      {findings === undefined && <p class="empty">Asking…</p>}
+      {findings === undefined && <p class="empty">{problem === '' ? 'Asking…' : problem}</p>}
       {findings?.length === 0 && <p class="empty">Nothing is found wrong in what was measured of late.</p>}
       <ul class="findings">
         {findings?.map(finding => (
@@ -47,11 +48,16 @@ export function Findings({ findings, onOpen }: FindingsProps) {
                 <span class="mono">{finding.subject}</span>
               )}
             </h3>
-            <p>{finding.detail}</p>
-            <p class="advice">{finding.advice}</p>
+            <p>{marked(finding.detail)}</p>
+            <p class="advice">{marked(finding.advice)}</p>
           </li>
         ))}
       </ul>
     </Panel>
   );
+}
+
+/** Names of settings and commands stand between backticks. */
+function marked(text: string) {
+  return text.split('`').map((part, i) => (i % 2 === 1 ? <code key={i}>{part}</code> : part));
 }

@@ -8,14 +8,13 @@ import { type Backend, loadOf, type Store } from '../store.ts';
 
 interface HeapProps {
   readonly store: Store;
-  readonly pool: string;
   readonly onOpen: (id: string) => void;
   readonly onZone: (zone: string) => void;
 }
 
 const ASIDE = 12;
 
-export function HeapPanel({ store, pool, onOpen, onZone }: HeapProps) {
+export function HeapPanel({ store, onOpen, onZone }: HeapProps) {
   const { heap } = store;
   const backends = [...store.rows.values()];
   const capped = backends.filter(backend => loadOf(backend, 'place') === Place.CAPPED);
@@ -47,22 +46,18 @@ export function HeapPanel({ store, pool, onOpen, onZone }: HeapProps) {
         </>
       }
     >
-      {pool === '' ? (
-        <p class="empty">Each pool has a heap of its own: choose a pool above.</p>
-      ) : heap === undefined ? (
+      {heap === undefined ? (
         <p class="empty">{store.complete ? 'No server is in this pool.' : 'Waiting for the balancer…'}</p>
       ) : (
         <Tree store={store} heap={heap} onOpen={onOpen} />
       )}
-      {pool !== '' && (
-        <footer class="tray">
-          <Aside title="At their warm-up cap" backends={capped} onOpen={onOpen} />
-          <Aside title="Not in the heap" backends={out} onOpen={onOpen} />
-          <span class="heat-legend" aria-hidden="true">
-            score <i /> low to high
-          </span>
-        </footer>
-      )}
+      <footer class="tray">
+        <Aside title="At their warm-up cap" backends={capped} onOpen={onOpen} />
+        <Aside title="Not in the heap" backends={out} onOpen={onOpen} />
+        <span class="heat-legend" aria-hidden="true">
+          score <i /> low to high
+        </span>
+      </footer>
     </Panel>
   );
 }

@@ -9,6 +9,7 @@ import { type Backend, loadOf, type Store } from '../store.ts';
 import { callsPerSecond } from './columns.tsx';
 import { EventList } from './events.tsx';
 import { HeapPanel } from './heap.tsx';
+import { Pools } from './pools.tsx';
 
 interface OverviewProps {
   readonly store: Store;
@@ -17,6 +18,7 @@ interface OverviewProps {
   readonly theme: string;
   readonly onOpen: (id: string) => void;
   readonly onZone: (zone: string) => void;
+  readonly onPool: (service: string) => void;
 }
 
 const NAMES = 'rps,errors,p50,p99,inFlight,queue';
@@ -43,7 +45,7 @@ const LOOP: readonly Line[] = [
   { name: 'loopBusy', label: 'event loop', tone: 'warn', isDashed: true },
 ];
 
-export function Overview({ store, pool, theme, onOpen, onZone }: OverviewProps) {
+export function Overview({ store, pool, theme, onOpen, onZone, onPool }: OverviewProps) {
   const more = pool === '' ? ',cpu,loopBusy' : ',utilization,utilizationMax';
   const scope = pool === '' ? 'scope=instance' : `scope=pool&key=${encodeURIComponent(pool)}`;
   const { value: points, problem } = usePolled<HistoryPoints>(
@@ -55,7 +57,11 @@ export function Overview({ store, pool, theme, onOpen, onZone }: OverviewProps) 
     <>
       <Figures store={store} points={points} />
       <div class="columns">
-        <HeapPanel store={store} pool={pool} onOpen={onOpen} onZone={onZone} />
+        {pool === '' ? (
+          <Pools store={store} onPool={onPool} />
+        ) : (
+          <HeapPanel store={store} onOpen={onOpen} onZone={onZone} />
+        )}
         <Panel title="Events" class="side">
           <EventList store={store} most={60} onOpen={onOpen} />
         </Panel>
@@ -101,7 +107,9 @@ function Figures({ store, points }: { readonly store: Store; readonly points: Hi
       <Figure name="p99" value={duration(last('p99'))} values={values('p99')} />
       <Figure
         name="In flight, in all"
-        value={number(sum(backend => (loadOf(backend, 'own') ?? 0) + (loadOf(backend, 'others') ?? 0)) ?? 0)}
+        value={count(
+          Math.round(sum(backend => (loadOf(backend, 'own') ?? 0) + (loadOf(backend, 'others') ?? 0)) ?? 0),
+        )}
         values={values('inFlight')}
       />
       <Figure name="Calls/s, as reported" value={number(reported)} note="of all callers" />
@@ -141,6 +149,7 @@ function Figure({ name, value, values, note, tone = 'accent' }: FigureProps) {
 }
 
 function stateNote(backends: readonly Backend[]): string {
+  if (backends.length === 0) return 'none is known';
   const others = new Map<string, number>();
   for (const { state } of backends) {
     if (state !== 'ACTIVE') others.set(state, (others.get(state) ?? 0) + 1);

@@ -1,0 +1,70 @@
+/** A balancer with servers that report each second, and how long its event loop was held up. */
+
+import { get } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { startProgram } from '../../support/program.ts';
+import { start } from '../processes.ts';
+import type { Cleanup } from '../proxy/rig.ts';
+
+export interface Board {
+  /** Of the admin port. */
+  readonly url: string;
+  readonly pid: number;
+}
+
+const MAIN = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
+
+/** Resolves when all servers are connected. */
+export async function startBoard(cleanup: Cleanup, servers: number, seconds: number): Promise<Board> {
+  const announced = Promise.withResolvers<string>();
+  const any = ['--proxy', '--control', '--admin'].flatMap(flag => [flag, '127.0.0.1:0']);
+  const args = ['--conditions=heapmesh-source', '--no-warnings', MAIN, 'serve', ...any, '-o', 'json'];
+  const program = await startProgram(process.execPath, args, {
+    openFiles: 21_000,
+    onLine: line => announced.resolve(line),
+  });
+  cleanup.add(() => program.stop());
+  void program.ended.then(end =>
+    announced.reject(new Error(`heapmesh ended (${end}): ${program.printed()}`)),
+  );
+  const { control, admin } = JSON.parse(await announced.promise) as Record<'control' | 'admin', string>;
+  const reporters = await start<{ open: number }>('./report-load.ts', [
+    control,
+    String(servers),
+    String(seconds),
+  ]);
+  cleanup.add(() => reporters.stop());
+  return { url: `http://${admin}/`, pid: program.pid };
+}
+
+/** Readers of the event stream that do nothing with it; returns what ends them. */
+export function readers(url: string, count: number, service: string): () => void {
+  const requests = Array.from({ length: count }, () =>
+    get(`${url}api/stream?service=${encodeURIComponent(service)}`, response => response.resume()).on(
+      'error',
+      () => {},
+    ),
+  );
+  return () => {
+    for (const request of requests) request.destroy();
+  };
+}
+
+interface Window {
+  readonly times: readonly number[];
+  readonly values: Readonly<Record<string, readonly (number | null)[]>>;
+}
+
+/** The longest that the event loop was late in each step of 2 s since `since` (wall clock, ms), and its busy share. */
+export async function holds(
+  url: string,
+  since: number,
+): Promise<{ readonly longestMs: number[]; readonly busy: number[] }> {
+  const answer = await fetch(`${url}api/history?scope=instance&key=&span=180&names=loopDelayMax,loopBusy`);
+  const { times, values } = (await answer.json()) as Window;
+  const of = (name: string): number[] =>
+    (values[name] ?? []).filter(
+      (value, at): value is number => value !== null && (times[at] as number) > since + 2_000,
+    );
+  return { longestMs: of('loopDelayMax'), busy: of('loopBusy') };
+}
