@@ -46,7 +46,6 @@ fuzz: gen ## Run what is random for long, with fresh seeds (ARGS='--seconds 3600
 
 soak: gen ## Kill processes that write the log, thousands of times (KILLS=20000 for more)
 	@HEAPMESH_KILL_CYCLES=$(KILLS) $(NODE) --conditions=heapmesh-source --test test/state/kill.test.ts
-	@$(NODE) --conditions=heapmesh-source --test-force-exit --test test/kafka/many.soak.ts
 
 tools: setup ## Install the pinned tools of tests and benchmarks into a cache (ARGS='grpcurl' for some)
 	@$(NODE) scripts/tools.ts $(ARGS)

@@ -13,6 +13,8 @@ import { freePort } from '../support/program.ts';
 export const SERVICE = 'echo.v1.EchoService';
 const METHOD = `/${SERVICE}/Echo`;
 const same = (bytes: Buffer): Buffer => bytes;
+/** Above `proxy.drainTimeout` and all else that a graceful end waits for. */
+const STOP_WITHIN_MS = 60_000;
 
 registerHeapmesh(grpc);
 
@@ -52,7 +54,12 @@ export async function startInstance(
     if (served.child.exitCode === null && served.child.signalCode === null) {
       const ended = once(served.child, 'exit');
       served.child.kill(signal);
+      // One that hangs must not hang the test: it is ended, and fails it.
+      const patience = setTimeout(() => served.child.kill('SIGKILL'), STOP_WITHIN_MS);
       await ended;
+      clearTimeout(patience);
+      if (served.child.signalCode === 'SIGKILL' && signal !== 'SIGKILL')
+        throw new Error(`${id} did not end within ${STOP_WITHIN_MS / 1000} s of ${signal}`);
     }
     rmSync(folder, { recursive: true, force: true });
   };
@@ -230,6 +237,14 @@ export class Ending {
   }
 
   async all(): Promise<void> {
-    for (const end of this.#ends.splice(0).reverse()) await end();
+    const errors: unknown[] = [];
+    for (const end of this.#ends.splice(0).reverse()) {
+      try {
+        await end();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
   }
 }

@@ -356,6 +356,8 @@ export class KafkaLog implements Log {
         fences: this.#fences.all(),
         loads: [...this.#loads],
       }));
+      // It rests where it has written all it had, and what is read is no word to it.
+      if (this.#snapshots.isDue) this.#sender.wake();
     }
   }
 
