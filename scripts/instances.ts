@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import type { CallerReport, Route } from '../src/cli/demo/messages.ts';
+import type { CallerReport, FailedCall, Route } from '../src/cli/demo/messages.ts';
 import { DemoBackend, DemoCallers } from '../src/cli/demo/processes.ts';
 import { createPickClient, type PickClient } from '../src/client/client.ts';
 import { type Kafka, startKafka } from './lib/kafka.ts';
@@ -87,35 +87,63 @@ async function detailOf({ admin }: Instance): Promise<{ servers: number; log: Re
   return (await answer.json()) as { servers: number; log: Record<string, unknown> };
 }
 
+/** The instance that was killed, and when, on the wall clock. */
+interface Killed {
+  readonly id: string;
+  readonly proxy: string;
+  readonly at: number;
+}
+
 /** What callers of one kind saw since it was last asked. */
 class Seen {
   calls = 0;
   latencies: number[] = [];
-  failed = new Map<string, number>();
+  failures: FailedCall[] = [];
 
-  take({ served, failed, latencies }: Pick<CallerReport, 'served' | 'failed' | 'latencies'>): void {
-    for (const count of Object.values(served)) this.calls += count;
-    for (const [status, count] of Object.entries(failed)) {
-      this.calls += count;
-      this.failed.set(status, (this.failed.get(status) ?? 0) + count);
-    }
+  take({ served, failed, failures, latencies }: Omit<CallerReport, 'kind' | 'open'>): void {
+    for (const count of [...Object.values(served), ...Object.values(failed)]) this.calls += count;
+    this.failures.push(...failures);
     for (const ms of latencies) this.latencies.push(ms);
   }
 
-  text(): string {
+  text(killed: Killed | undefined): string {
     const sorted = this.latencies.toSorted((a, b) => a - b);
     const p99 = sorted[Math.floor(sorted.length * 0.99)] ?? 0;
-    const failures = [...this.failed].map(([status, count]) => `${count} ${status}`).join(', ');
-    const text = `${this.calls} calls, ${failures === '' ? 'none failed' : `failed: ${failures}`}, p99 ${p99.toFixed(0)} ms`;
-    Object.assign(this, { calls: 0, latencies: [], failed: new Map() });
+    const text = `${this.calls} calls, ${failedOf(this.failures, killed)}, p99 ${p99.toFixed(0)} ms`;
+    Object.assign(this, { calls: 0, latencies: [], failures: [] });
     return text;
   }
 }
 
-const kinds = { 'own heap (heapmesh://)': new Seen(), proxy: new Seen(), PickServer: new Seen() };
+/** Which calls failed, in words: those in flight on the killed instance, and any others. */
+function failedOf(failures: readonly FailedCall[], killed: Killed | undefined): string {
+  const there = failures.filter(one => one.peer === killed?.proxy && one.status === 'UNAVAILABLE');
+  const before = there.filter(one => one.beganAt <= (killed?.at ?? 0));
+  const after = there.filter(one => !before.includes(one));
+  const elsewhere = failures.filter(one => !there.includes(one));
+  const parts: string[] = [];
+  if (before.length > 0)
+    parts.push(`${before.length} were in flight on ${killed?.id} as it was killed, and failed`);
+  if (after.length > 0) {
+    const last = Math.max(...after.map(one => one.beganAt)) - (killed?.at ?? 0);
+    parts.push(`${after.length} were sent to it within ${last} ms, before callers saw its end, and failed`);
+  }
+  if (elsewhere.length > 0) {
+    const reasons = new Set(elsewhere.map(({ status, details }) => `${status} ${details}`));
+    parts.push(`${elsewhere.length} others failed (${[...reasons].slice(0, 3).join('; ')})`);
+  } else parts.push(parts.length > 0 ? 'no other failed' : 'none failed');
+  return parts.join(', ');
+}
 
-function report(phase: string): void {
-  for (const [kind, seen] of Object.entries(kinds)) say(`  ${phase}: ${kind.padEnd(23)} ${seen.text()}`);
+const OWN = 'own heap (heapmesh://)';
+const kinds = { [OWN]: new Seen(), proxy: new Seen(), PickServer: new Seen() };
+
+function report(phase: string, killed?: Killed): void {
+  for (const [kind, seen] of Object.entries(kinds)) {
+    // Calls of the two others go to backends: nothing of them is on an instance.
+    const here = kind === 'proxy' ? killed : undefined;
+    say(`  ${phase}: ${kind.padEnd(23)} ${seen.text(here)}`);
+  }
 }
 
 async function callers(route: Route, seen: Seen): Promise<DemoCallers> {
@@ -129,14 +157,18 @@ async function callers(route: Route, seen: Seen): Promise<DemoCallers> {
 /** Asks for a server over and over, and completes the lease. */
 function picks(client: PickClient, seen: Seen): () => void {
   const timer = setInterval(() => {
-    const began = performance.now();
+    const [began, beganAt] = [performance.now(), Date.now()];
     client.pick().then(
       ({ lease, server }) => {
         lease.complete();
-        seen.take({ served: { [server.id]: 1 }, failed: {}, latencies: [performance.now() - began] });
+        const latencies = [performance.now() - began];
+        seen.take({ served: { [server.id]: 1 }, failed: {}, failures: [], latencies });
       },
-      (error: { code?: string }) =>
-        seen.take({ served: {}, failed: { [error.code ?? 'failed']: 1 }, latencies: [] }),
+      (error: Error & { code?: string }) => {
+        const status = error.code ?? 'failed';
+        const failures = [{ status, details: error.message, beganAt, peer: '' }];
+        seen.take({ served: {}, failed: { [status]: 1 }, failures, latencies: [] });
+      },
     );
   }, 1_000 / RATE);
   return () => clearInterval(timer);
@@ -172,7 +204,7 @@ async function main(): Promise<void> {
   await sleep(1_500);
 
   const [own, proxied] = await Promise.all([
-    callers({ via: 'lookaside', balancer: controls.join(',') }, kinds['own heap (heapmesh://)']),
+    callers({ via: 'lookaside', balancer: controls.join(',') }, kinds[OWN]),
     callers({ via: 'proxy', address: `ipv4:${all.map(one => one.proxy).join(',')}` }, kinds.proxy),
   ]);
   const client = createPickClient({ balancers: controls, service: SERVICE });
@@ -182,9 +214,10 @@ async function main(): Promise<void> {
 
   const victim = all.shift() as Instance;
   victim.child.kill('SIGKILL');
+  const killed = { id: victim.id, proxy: victim.proxy, at: Date.now() };
   say(`${victim.id} is killed`);
   await sleep(PHASE_MS);
-  report(`${COUNT - 1} instances`);
+  report(`${COUNT - 1} instances`, killed);
 
   const next = await startInstance(COUNT + 1, addresses[COUNT] as string, addresses);
   const { servers, log } = await detailOf(next);

@@ -5,7 +5,7 @@
 import * as grpc from '@grpc/grpc-js';
 import { registerHeapmesh } from '../../client/client.ts';
 import { EchoRequest, EchoResponse } from '../../gen/echo/v1/echo.ts';
-import type { CallerCommand, CallerMessage, Route } from './messages.ts';
+import type { CallerCommand, CallerMessage, FailedCall, Route } from './messages.ts';
 import { demoTracer } from './tracing.ts';
 
 const METHOD = '/echo.v1.EchoService/Echo';
@@ -13,6 +13,8 @@ const DEADLINE_MS = 5_000;
 const REPORT_EVERY_MS = 200;
 /** Calls that may be open at once; beyond it a call counts as failed, since a demo must not take all memory. */
 const MOST_OPEN = 5_000;
+/** Failed calls of one report that are told one by one. */
+const MOST_TOLD = 200;
 
 /** The method may be repeated; the proxy does it by its pool's `retry`. */
 const RETRY = {
@@ -34,6 +36,7 @@ let rate = 0;
 let open = 0;
 let served: Record<string, number> = {};
 let failed: Record<string, number> = {};
+let failures: FailedCall[] = [];
 let latencies: number[] = [];
 let nextDue = performance.now();
 
@@ -52,7 +55,9 @@ function connect(route: Route): void {
     return;
   }
   if (route.via === 'proxy') {
-    client = new grpc.Client(route.address, credentials);
+    // Several proxies take turns.
+    const config = JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] });
+    client = new grpc.Client(route.address, credentials, { 'grpc.service_config': config });
     return;
   }
   const addresses = route.addresses.join(',');
@@ -67,10 +72,11 @@ function call(due: number): void {
     return;
   }
   open++;
+  const beganAt = Date.now();
   const metadata = new grpc.Metadata();
   const trace = tracer?.begin({ kind: 'client', method: METHOD.slice(1) });
   if (trace !== undefined) metadata.set('traceparent', trace.context.traceparent);
-  client.makeUnaryRequest(
+  const made = client.makeUnaryRequest(
     METHOD,
     (request: EchoRequest) => Buffer.from(EchoRequest.encode(request).finish()),
     (bytes: Buffer) => EchoResponse.decode(bytes),
@@ -83,6 +89,9 @@ function call(due: number): void {
       if (error !== null) {
         const name = grpc.status[error.code] ?? String(error.code);
         failed[name] = (failed[name] ?? 0) + 1;
+        const { details } = error;
+        if (failures.length < MOST_TOLD)
+          failures.push({ status: name, details, beganAt, peer: made.getPeer() });
       } else {
         const id = response?.serverId ?? '';
         served[id] = (served[id] ?? 0) + 1;
@@ -107,9 +116,10 @@ function arrive(): void {
 
 setInterval(arrive, 2);
 setInterval(() => {
-  say({ kind: 'calls', served, failed, latencies, open });
+  say({ kind: 'calls', served, failed, failures, latencies, open });
   served = {};
   failed = {};
+  failures = [];
   latencies = [];
 }, REPORT_EVERY_MS);
 

@@ -27,6 +27,16 @@ export type CallerCommand =
   /** Calls a second, in all; 0 stops. */
   | { readonly kind: 'rate'; readonly rate: number };
 
+/** A call that failed, and where it was. */
+export interface FailedCall {
+  readonly status: string;
+  readonly details: string;
+  /** Wall clock, ms since 1970. */
+  readonly beganAt: number;
+  /** Address that it was sent to; the channel's target where it was sent to none. */
+  readonly peer: string;
+}
+
 /** Calls that ended since the last message. */
 export interface CallerReport {
   readonly kind: 'calls';
@@ -34,6 +44,8 @@ export interface CallerReport {
   readonly served: Readonly<Record<string, number>>;
   /** By gRPC status name. */
   readonly failed: Readonly<Record<string, number>>;
+  /** The same calls one by one, but for those that were never begun; the first so many. */
+  readonly failures: readonly FailedCall[];
   /** Latencies of served calls from the time they were due, ms. */
   readonly latencies: readonly number[];
   /** Calls that have begun and not ended. */
