@@ -9,7 +9,7 @@ import { HungWatch, silentAfterMs } from './hung.ts';
 import { HEALTH_LIMITS } from './limits.ts';
 import type { Mesh } from './mesh.ts';
 import { OutcomeCounts } from './outcome-counts.ts';
-import { type Ejection, OutlierGroup, type OutlierSettings } from './outlier.ts';
+import { type Ejection, OutlierGroup, type OutlierPast, type OutlierSettings } from './outlier.ts';
 import { PanicLevel, panicLevel } from './panic.ts';
 import type { Pool } from './pool.ts';
 import { Suspicion } from './suspicion.ts';
@@ -203,7 +203,7 @@ export class Detector {
     if (takes || view.state === 'EJECTED') {
       if (entry.why !== why) this.markDirty(view);
       entry.why = why;
-      entry.outAt = this.mesh.now();
+      if (takes) entry.outAt = this.mesh.now();
       this.recovered.delete(id);
     }
     if (!takes && !view.healthy) return;
@@ -214,8 +214,16 @@ export class Detector {
   }
 
   private bringBack(id: string, cause: string): void {
-    const state = this.mesh.registry.get(id)?.state;
-    if (state !== 'EJECTED') return;
+    const view = this.mesh.registry.get(id);
+    const entry = this.entries.get(id);
+    if (view?.state !== 'EJECTED' || entry === undefined) return;
+    if (this.groups.get(entry.home)?.isEjected(entry.slot) === true) {
+      // An outlier that was dead or failed its checks meanwhile: that is over, its time for failed calls is not.
+      entry.why = 'outlier';
+      this.markDirty(view);
+      this.observe(id, 'ejected', true, `${cause}, and is out still for calls that failed`);
+      return;
+    }
     this.counters.returned++;
     this.observe(id, 'warming', true, cause);
   }
@@ -241,10 +249,10 @@ export class Detector {
     const slot = this.mesh.slotOf(id);
     const home = after.spec.services[0] ?? ANY_SERVICE;
     if (entry === undefined || entry.slot !== slot || entry.home !== home) {
-      if (entry !== undefined) this.leaveGroup(entry);
+      const past = entry === undefined ? undefined : this.leaveGroup(entry);
       entry = { why: undefined, outAt: now, dead: false, ...entry, slot, home };
       this.entries.set(id, entry);
-      this.groupOf(home).add(slot, takesCalls(after));
+      this.groupOf(home).add(slot, takesCalls(after), past);
     }
     const took = takesCalls(before);
     const takes = takesCalls(after);
@@ -299,10 +307,11 @@ export class Detector {
     return group;
   }
 
-  private leaveGroup({ home, slot }: Entry): void {
+  private leaveGroup({ home, slot }: Entry): OutlierPast | undefined {
     const group = this.groups.get(home);
-    group?.remove(slot);
+    const past = group?.remove(slot);
     if (group?.size === 0) this.groups.delete(home);
+    return past;
   }
 
   private lookAtOutliers(now: number): void {

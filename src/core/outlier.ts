@@ -8,7 +8,8 @@
  *
  *   ejected for  min(base · n, max(base, most)), n the ejections so far; each whole interval without one takes 1 off n
  *   never        once a share `maxEjected` of the group is out: "If the percentage of ejected addresses is
- *                greater than or equal to max_ejection_percent, stop"
+ *                greater than or equal to max_ejection_percent, stop". It is looked at before, so one may be out
+ *                however small the group is, as with Envoy; where the rest falls out too, panic brings it back
  *
  * A group is what is compared: the servers of one pool. Pure: who is asked to be out, and for how long, is the
  * answer; `detector.ts` makes observations of it.
@@ -59,10 +60,17 @@ export interface Ejection {
   readonly cause: string;
 }
 
-interface Member {
+/** What a server takes along to another group. */
+export interface OutlierPast {
   /** When its ejection by these rules ends, ms; −1: it is not ejected by them. */
-  until: number;
+  readonly until: number;
   /** Ejections that its time is multiplied by. */
+  readonly multiplier: number;
+}
+
+interface Member {
+  /** As in `OutlierPast`. */
+  until: number;
   multiplier: number;
   /** It has come back since the last sweep: one that fails again at once is not the better for it. */
   isBack: boolean;
@@ -100,15 +108,22 @@ export class OutlierGroup {
     for (const slot of this.members.keys()) this.counts.limit(slot, this.streakLimit);
   }
 
-  add(slot: number, eligible: boolean): void {
+  /** @param past of another group that it was in: its ejection goes on here */
+  add(slot: number, eligible: boolean, past?: OutlierPast): void {
     if (this.members.has(slot)) return;
-    this.members.set(slot, { until: -1, multiplier: 0, isBack: false, eligible });
+    const { until, multiplier } = past ?? { until: -1, multiplier: 0 };
+    if (until >= 0) this.out++;
+    this.members.set(slot, { until, multiplier, isBack: false, eligible });
     this.counts.begin(slot, this.streakLimit);
   }
 
-  remove(slot: number): void {
+  remove(slot: number): OutlierPast | undefined {
+    const member = this.members.get(slot);
+    if (member === undefined) return undefined;
+    const { until, multiplier } = member;
     this.readmit(slot);
     this.members.delete(slot);
+    return { until, multiplier };
   }
 
   /** The server takes calls, or does not; whoever decided it. */

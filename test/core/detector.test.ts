@@ -109,6 +109,57 @@ test('failed checks of an outlier keep it out when its time is over', () => {
   assert.equal(rig.stateOf('b'), 'WARMING');
 });
 
+test('an outlier that dies or fails its checks meanwhile has its time to the end', () => {
+  for (const [leave, back] of [
+    ['unreachable', 'reachable'],
+    ['failedChecks', 'passedChecks'],
+  ] as const) {
+    const rig = new Watched(3);
+    for (let n = 0; n < 5; n++) rig.end('b', Outcome.FAILURE);
+    rig.advance(10_000);
+    rig.detector[leave]('b', 'something else', false);
+    assert.equal(rig.mesh.registry.get('b')?.healthy, false);
+    rig.advance(5_000);
+    rig.detector[back]('b', 'is well');
+    assert.equal(rig.stateOf('b'), 'EJECTED', back);
+    assert.equal(rig.mesh.registry.get('b')?.healthy, true);
+    assert.match(rig.causeOf('b'), /outlier: failed 5 calls in a row; out for 30 s/);
+    // It returns by itself, and that says how long it was out in all.
+    rig.advance(14_800);
+    assert.equal(rig.stateOf('b'), 'EJECTED');
+    rig.advance(300);
+    assert.equal(rig.stateOf('b'), 'WARMING');
+    assert.match(rig.causeOf('b'), /over after 30 s/);
+  }
+});
+
+test('of two servers one may be out for calls that failed, never both, and nobody is left without', () => {
+  const rig = new Watched(2);
+  const fail = (id: string) => {
+    for (let n = 0; n < 5; n++) rig.end(id, Outcome.FAILURE);
+    rig.advance(100);
+  };
+  fail('a');
+  assert.equal(rig.stateOf('a'), 'EJECTED');
+  for (let round = 0; round < 5; round++) fail('b');
+  assert.equal(rig.stateOf('b'), 'ACTIVE');
+  rig.dead('b');
+  assert.ok(rig.pool.picksFrom(rig.mesh.slotOf('a')), 'panic: it is the only one that might work');
+  assert.ok(rig.pick() >= 0);
+});
+
+test('an outlier that names another service first comes back when its time is over', () => {
+  const rig = new Watched(3);
+  for (let n = 0; n < 5; n++) rig.end('b', Outcome.FAILURE);
+  rig.advance(10_000);
+  rig.add(spec('b', { services: ['other.v1.Other', SERVICE] }));
+  assert.equal(rig.stateOf('b'), 'EJECTED');
+  rig.advance(19_800);
+  assert.equal(rig.stateOf('b'), 'EJECTED');
+  rig.advance(300);
+  assert.equal(rig.stateOf('b'), 'WARMING');
+});
+
 test('a server that hangs loses its place within seconds, and has it back when it answers', () => {
   const rig = new Watched(3);
   for (let n = 0; n < 5; n++) {
