@@ -1,7 +1,7 @@
 /**
  * Judges the servers of one balancer by what is seen of them, and has the registry take them out and bring
  * them back: outliers (`outlier.ts`), servers that hang (`hung.ts`), what checks and connections say, panic
- * (`panic.ts`), and whether this instance should doubt itself (`suspicion.ts`). Pure: who runs it tells it the
+ * (`panic-watch.ts`), and whether this instance should doubt itself (`suspicion.ts`). Pure: who runs it tells it the
  * time, by `look`; the balancer does each 100 ms, the simulator by its own clock.
  */
 import { ANY_SERVICE, type ServerView } from './core.ts';
@@ -10,7 +10,7 @@ import { HEALTH_LIMITS } from './limits.ts';
 import type { Mesh } from './mesh.ts';
 import { OutcomeCounts } from './outcome-counts.ts';
 import { type Ejection, OutlierGroup, type OutlierPast, type OutlierSettings } from './outlier.ts';
-import { PanicLevel, panicLevel } from './panic.ts';
+import { PanicWatch } from './panic-watch.ts';
 import type { Pool } from './pool.ts';
 import { Suspicion } from './suspicion.ts';
 
@@ -84,7 +84,7 @@ export class Detector {
   private readonly suspicion: Suspicion;
   /** Servers that take calls. */
   private taking = 0;
-  private readonly dirty = new Set<Pool>();
+  private readonly panic: PanicWatch;
   /** Servers to be observed anew, since this instance's trust in itself has changed. */
   private readonly doubts = new Set<string>();
   /** When those are tried again that an earlier life of this instance has ejected, ms. */
@@ -96,6 +96,17 @@ export class Detector {
     this.options = options;
     this.mesh = options.mesh;
     this.suspicion = new Suspicion(options.suspicionMs);
+    const { onPanic, onAdmitted = () => {} } = options;
+    this.panic = new PanicWatch({
+      mesh: this.mesh,
+      panicBelow: service => options.rulesOf(service).panicBelow,
+      isDead: id => this.entries.get(id)?.dead === true,
+      onPanic: (pool, cause, begins) => {
+        if (begins) this.counters.panics++;
+        onPanic?.(pool, cause);
+      },
+      onAdmitted,
+    });
     this.mesh.outcomes = this.counts;
     this.unfollow = this.mesh.registry.onChange((id, before, after) => this.follow(id, before, after));
     for (const view of this.mesh.registry.list()) {
@@ -120,16 +131,14 @@ export class Detector {
 
   /** Services whose pools are in panic. */
   panicking(): string[] {
-    return [...this.mesh.pools()]
-      .filter(pool => pool.panicLevel !== PanicLevel.CALM)
-      .map(pool => pool.service);
+    return this.panic.panicking();
   }
 
   /** Rules may have changed. */
   configure(suspicionMs: number): void {
     this.suspicion.configure(suspicionMs);
     for (const [service, group] of this.groups) group.configure(this.options.rulesOf(service).outliers);
-    for (const pool of this.mesh.pools()) this.dirty.add(pool);
+    this.panic.lookAtAll();
   }
 
   stop(): void {
@@ -145,7 +154,7 @@ export class Detector {
     if (stalled) this.hung.clear();
     this.lookAtOutliers(now);
     this.lookForHung(now);
-    this.lookForPanic(now);
+    this.panic.look(now);
     this.spreadDoubts();
     for (const [id, due] of this.recovered) {
       if (due > now) continue;
@@ -201,7 +210,7 @@ export class Detector {
     const takes = view.state === 'ACTIVE' || view.state === 'WARMING';
     // A hung server that turns out to be dead is dead, and an outlier whose checks fail waits for those.
     if (takes || view.state === 'EJECTED') {
-      if (entry.why !== why) this.markDirty(view);
+      if (entry.why !== why) this.panic.changed(view);
       entry.why = why;
       if (takes) entry.outAt = this.mesh.now();
       this.recovered.delete(id);
@@ -220,7 +229,7 @@ export class Detector {
     if (this.groups.get(entry.home)?.isEjected(entry.slot) === true) {
       // An outlier that was dead or failed its checks meanwhile: that is over, its time for failed calls is not.
       entry.why = 'outlier';
-      this.markDirty(view);
+      this.panic.changed(view);
       this.observe(id, 'ejected', true, `${cause}, and is out still for calls that failed`);
       return;
     }
@@ -275,8 +284,8 @@ export class Detector {
       group.readmit(slot);
       this.settle(id, takes ? 'answered' : 'gone');
     }
-    this.markDirty(after);
-    if (took && !takes) this.neverEmpty(after, now);
+    this.panic.changed(after);
+    if (took && !takes) this.panic.left(after, now);
   }
 
   private gone(id: string, before: ServerView | undefined): void {
@@ -291,8 +300,8 @@ export class Detector {
     this.recovered.delete(id);
     this.settle(id, 'gone');
     if (before !== undefined) {
-      this.markDirty(before);
-      this.neverEmpty(before, this.mesh.now());
+      this.panic.changed(before);
+      this.panic.left(before, this.mesh.now());
     }
   }
 
@@ -373,62 +382,6 @@ export class Detector {
     return Math.max(this.counts.answeredAt(slot), this.options.heardAt?.(slot) ?? Number.NEGATIVE_INFINITY);
   }
 
-  // Panic
-
-  private markDirty(view: ServerView): void {
-    for (const pool of this.poolsOf(view)) this.dirty.add(pool);
-  }
-
-  private poolsOf({ spec }: ServerView): Iterable<Pool> {
-    if (spec.services.includes(ANY_SERVICE)) return this.mesh.pools();
-    return spec.services.flatMap(service => this.mesh.pool(service) ?? []);
-  }
-
-  /** The last server that took calls may be gone: the next call must not wait for the next look. */
-  private neverEmpty(view: ServerView, now: number): void {
-    for (const pool of this.poolsOf(view)) if (pool.eligible === 0) this.judge(pool, now);
-  }
-
-  private lookForPanic(now: number): void {
-    if (this.dirty.size === 0) return;
-    for (const pool of this.dirty) this.judge(pool, now);
-    this.dirty.clear();
-  }
-
-  private judge(pool: Pool, now: number): void {
-    if (pool.panicLevel === PanicLevel.CALM && pool.counts().ejected === 0) return;
-    let judged = 0;
-    let dead = 0;
-    for (const slot of pool.members()) {
-      const kind = this.kindOf(slot);
-      if (kind === 'judged') judged++;
-      else if (kind === 'dead') dead++;
-    }
-    const { panicBelow } = this.options.rulesOf(pool.service);
-    const level = panicLevel(pool.eligible, judged, dead, panicBelow);
-    const before = pool.panicLevel;
-    if (level === PanicLevel.CALM && before === PanicLevel.CALM) return;
-    const { registry } = this.mesh;
-    pool.panic(
-      level,
-      level === PanicLevel.CALM ? undefined : slot => admitted(this.kindOf(slot), level),
-      slot => registry.get(this.mesh.idOf(slot)),
-      now,
-    );
-    this.options.onAdmitted?.(pool);
-    if (level === before) return;
-    if (before === PanicLevel.CALM) this.counters.panics++;
-    this.options.onPanic?.(pool, panicCause(pool.eligible, judged, dead, level));
-  }
-
-  /** What an ejected server is to panic; undefined where it is not ejected, or nobody claims it. */
-  private kindOf(slot: number): 'judged' | 'dead' | undefined {
-    const id = this.mesh.idOf(slot);
-    const view = this.mesh.registry.get(id);
-    if (view?.state !== 'EJECTED' || view.sources.length === 0) return undefined;
-    return this.entries.get(id)?.dead === true ? 'dead' : 'judged';
-  }
-
   // Self-suspicion
 
   private lost(id: string, now: number): void {
@@ -472,17 +425,6 @@ export class Detector {
 
 function takesCalls(view: ServerView | undefined): view is ServerView {
   return view?.state === 'ACTIVE' || view?.state === 'WARMING';
-}
-
-function admitted(kind: 'judged' | 'dead' | undefined, level: PanicLevel): boolean {
-  return kind === 'judged' || (kind === 'dead' && level === PanicLevel.ALL);
-}
-
-function panicCause(eligible: number, judged: number, dead: number, level: PanicLevel): string {
-  if (level === PanicLevel.CALM) return 'enough of its servers are healthy again';
-  if (level === PanicLevel.JUDGED)
-    return `only ${eligible} of ${eligible + judged} servers are healthy: health is ignored`;
-  return `none of its ${dead} servers can be reached: all are tried`;
 }
 
 function seconds(ms: number): string {
