@@ -89,6 +89,8 @@ export class Mesh implements LeaseOwner {
   private readonly byId: (Pool | undefined)[] = [];
   private readonly anywhere = new Set<number>();
   private readonly warming = new Set<number>();
+  /** Where the walk over them is; it sees those that come and misses those that go. */
+  private warmingWalk = this.warming.values();
   private settings: ReadonlyMap<string, PoolSettings>;
   private witness: PickWitness | undefined;
   private lastTick = Number.NaN;
@@ -205,22 +207,36 @@ export class Mesh implements LeaseOwner {
     if (elapsed > 0) for (const pool of this.byService.values()) pool.sweep(now, elapsed);
     this.serveWaiting(now);
     for (const pool of this.byService.values()) if (pool.queue.size > 0) pool.queue.dropLate(now);
+    this.endWarmUps(now);
+  }
+
+  /** Ends warm-ups that are over, in parts: a fleet comes together, and is looked at again and again. */
+  private endWarmUps(now: number): void {
     let ending: number = MESH_LIMITS.warmUpsEnded;
-    for (const slot of this.warming) {
-      if (ending === 0) break;
+    for (let looks = Math.min(this.warming.size, MESH_LIMITS.warmUpLooks); looks > 0 && ending > 0; looks--) {
+      let next = this.warmingWalk.next();
+      if (next.done === true) {
+        this.warmingWalk = this.warming.values();
+        next = this.warmingWalk.next();
+        if (next.done === true) return;
+      }
+      const slot = next.value;
       const since = now - (this.loads.warmSince[slot] as number);
       const proven = this.loads.provenSince(slot);
       if (!isWarm(proven, since)) continue;
       ending--;
       this.warming.delete(slot);
-      const id = this.idOf(slot);
-      const cause = `served ${Math.floor(proven)} calls in ${(since / 1000).toFixed(1)} s of warm-up`;
-      const observation = { phase: 'active', healthy: true } as const;
-      // Where it is refused the server is WARMING still, or again, and it is tried again.
-      this.registry.propose({ kind: 'observe', id, observation }, cause).catch(() => {
-        if (this.registry.get(id)?.state === 'WARMING') this.warming.add(this.slotOf(id));
-      });
+      this.endWarmUp(this.idOf(slot), proven, since);
     }
+  }
+
+  private endWarmUp(id: string, proven: number, sinceMs: number): void {
+    const cause = `served ${Math.floor(proven)} calls in ${(sinceMs / 1000).toFixed(1)} s of warm-up`;
+    const observation = { phase: 'active', healthy: true } as const;
+    // Where it is refused the server is WARMING still, or again, and it is tried again.
+    this.registry.propose({ kind: 'observe', id, observation }, cause).catch(() => {
+      if (this.registry.get(id)?.state === 'WARMING') this.warming.add(this.slotOf(id));
+    });
   }
 
   leaseEnded(_lease: number, row: number, now: number, outcome: Outcome, latencyMs: number): void {

@@ -47,6 +47,11 @@ export class PoolMembers {
     return (this.byState[1] as number) + (this.byState[2] as number);
   }
 
+  /** Whether a server is warm, so that newcomers have somebody to be compared with. */
+  protected get hasWarm(): boolean {
+    return (this.byState[2] as number) > 0;
+  }
+
   counts(): PoolCounts {
     const [standby = 0, warming = 0, active = 0, draining = 0, ejected = 0] = this.byState;
     return { standby, warming, active, draining, ejected };

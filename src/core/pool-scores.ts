@@ -24,8 +24,8 @@ export class PoolScores {
   /** By member, four cells a row: what a call reads lies together. */
   private parts = new Float64Array(0);
 
-  /** Mean own calls in flight a member, from the last round. */
-  meanOwn = 0;
+  /** Own calls in flight a unit of weight, from the last round. */
+  ownPerWeight = 0;
   /** W, ms. */
   residenceMs = Number.NaN;
   /** g, calls/s; NaN while no member's capacity is known. */
@@ -54,7 +54,7 @@ export class PoolScores {
 
   private readonly cell = new Float64Array(1);
   private readonly round = {
-    members: 0,
+    weight: 0,
     own: 0,
     logs: 0,
     known: 0,
@@ -216,7 +216,7 @@ export class PoolScores {
   /** Counts an eligible member into the round that `endRound` closes. */
   count(slot: number, now: number): void {
     const round = this.round;
-    round.members++;
+    round.weight += this.loads.weight[slot] as number;
     round.own += this.loads.own(slot);
     const learned = this.loads.capacity[slot] as number;
     if (learned > 0) {
@@ -234,7 +234,7 @@ export class PoolScores {
   /** All members were counted: the means follow. */
   endRound(): void {
     const round = this.round;
-    this.meanOwn = round.members > 0 ? round.own / round.members : 0;
+    this.ownPerWeight = round.weight > 0 ? round.own / round.weight : 0;
     this.meanCapacity = round.known > 0 ? Math.exp(round.logs / round.known) : Number.NaN;
     if (round.busy > 0) {
       const age = round.ages / round.busy;
@@ -246,7 +246,7 @@ export class PoolScores {
       this.usualAgeMs = before + 0.02 * (usual - before);
       this.loads.tellAges(this.usualAgeMs / this.residence());
     }
-    round.members = round.own = 0;
+    round.weight = round.own = 0;
     round.logs = round.known = round.ages = round.logAges = round.busy = 0;
   }
 

@@ -426,7 +426,10 @@ export class Pool extends PoolMembers implements RowListener {
       const proven = this.loads.provenSince(slot);
       if (proven > 0) this.flags[member] = flags & ~NEWCOMER;
       const elapsed = this.clock - (this.loads.warmSince[slot] as number);
-      if (own >= warmupCap(proven, elapsed, this.scores.meanOwn)) {
+      const fair = this.hasWarm
+        ? this.scores.ownPerWeight * (this.loads.weight[slot] as number)
+        : Number.POSITIVE_INFINITY;
+      if (own >= warmupCap(proven, elapsed, fair)) {
         zone.cap(member);
         return;
       }

@@ -19,6 +19,11 @@ export class Liveness {
   private askedAt = Number.NEGATIVE_INFINITY;
   private pings = 0;
 
+  /** A PING is not answered: how long that is borne is of interest. */
+  get isAsked(): boolean {
+    return this.asked;
+  }
+
   /** A call was sent. */
   began(now: number): void {
     if (this.doubt) return;
@@ -37,7 +42,7 @@ export class Liveness {
    *
    * @param lastRead when octets came last, ms
    * @param calls that are open
-   * @param patienceMs how long a PING may be unanswered, counted from the last octets
+   * @param patienceMs how long a PING may be unanswered, counted from the last octets; read while `isAsked`
    */
   look(now: number, lastRead: number, calls: number, patienceMs: number): Verdict {
     if (lastRead > this.since) this.since = lastRead;

@@ -108,7 +108,8 @@ export class Upstream extends Transport implements End {
 
   private lookForLife(now: number): void {
     const { connection, backend, liveness } = this;
-    const slow = Math.min(3 * backend.latencies.p99(now), PROXY_LIMITS.silenceEndMs);
+    // With thousands of connections most have not been asked, and reading a p99 takes longer than all the rest.
+    const slow = liveness.isAsked ? Math.min(3 * backend.latencies.p99(now), PROXY_LIMITS.silenceEndMs) : 0;
     const patience = Math.max(PROXY_LIMITS.silenceMs, slow);
     switch (liveness.look(now, this.lastRead, connection.openStreams, patience)) {
       case 'ask':

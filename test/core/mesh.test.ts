@@ -77,6 +77,22 @@ test('warm-ups that end together end in parts', () => {
   assert.equal(rig.pool.counts().active, count);
 });
 
+test('among more warming servers than a tick looks at, each is found in its turn', () => {
+  const rig = new Rig();
+  const count = 2 * MESH_LIMITS.warmUpLooks + 10;
+  for (let n = 0; n < count; n++) rig.add(spec(`s${n}`));
+  rig.advance(WARMUP.windowMs);
+  // Come and gone while the walk stands among them.
+  rig.propose({ kind: 'unclaim', source: 'config', id: 's100', how: 'left' });
+  rig.add(spec('late'));
+  for (const id of ['s0', 's1500', `s${count - 1}`]) prove(rig, id);
+  rig.advance(3 * 50);
+  assert.equal(rig.pool.counts().active, 3);
+  prove(rig, 'late');
+  rig.advance(WARMUP.windowMs + 3 * 50);
+  assert.equal(rig.mesh.registry.get('late')?.state, 'ACTIVE');
+});
+
 test('a warm-up whose end is refused ends later', async () => {
   const waiting: Proposal[] = [];
   const rig = new Rig({ append: proposal => waiting.push(proposal) });

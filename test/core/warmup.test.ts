@@ -84,3 +84,39 @@ test('the window begins with the first call that may come (#23946), not with the
   assert.equal(rig.mesh.loads.provenSince(slot), 0);
   assert.ok(fill(rig, slot) <= Math.max(old, 1));
 });
+
+test('a pool that starts as a whole has no newcomer: a large server gets its part with its first proofs', () => {
+  const rig = new Rig({ random: () => 0 });
+  const large = rig.add(spec('large', { weight: 100 }));
+  const small = Array.from({ length: 9 }, (_, n) => rig.add(spec(`small${n}`)));
+  // The root by rule, each in its turn.
+  const first = Array.from({ length: 10 }, () => rig.pick());
+  assert.deepEqual(
+    [large, ...small].map(slot => rig.mesh.loads.own(slot)),
+    Array(10).fill(1),
+  );
+  for (const lease of first) rig.complete(lease);
+  rig.advance(500);
+  for (let n = 0; n < 10; n++) rig.pick();
+  assert.equal(rig.mesh.loads.own(large), 2, 'no more than it has proven, whoever else is new');
+  serve(rig, large, 50);
+  for (let n = 0; n < 30; n++) rig.pick();
+  assert.equal(rig.mesh.loads.own(large), 32, 'small ones would have half of them each');
+  // One of the small ones has been there for long: from now on the others are new beside it.
+  rig.propose({ kind: 'observe', id: 'small0', observation: { phase: 'active', healthy: true } });
+  rig.advance(500);
+  const before = rig.mesh.loads.own(large);
+  for (let n = 0; n < 10; n++) rig.pick();
+  assert.equal(rig.mesh.loads.own(large), before);
+});
+
+test('a large newcomer ramps to its share by weight, not to what a small server has', () => {
+  const rig = busyRig(4, 20);
+  const slot = rig.add(spec('large', { weight: 4 }));
+  rig.pick();
+  serve(rig, slot, 50);
+  rig.advance(500);
+  // Eighty calls over a weight of eight are forty for it, a tenth of that at the start.
+  const room = fill(rig, slot);
+  assert.ok(room >= 4 && room <= 7, `${room}`);
+});

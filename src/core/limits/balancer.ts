@@ -37,6 +37,8 @@ export const LOAD_LIMITS = {
 export const MESH_LIMITS = {
   /** Warm-ups that end in one tick: each is an entry of the log, and a fleet ends them together; some 3 ms. */
   warmUpsEnded: 32,
+  /** Warming servers that one tick looks at: some microseconds, and a fleet of 10,000 within half a second. */
+  warmUpLooks: 1_000,
   /** How often time is told to the mesh, ms: half of the shortest sweep, and fine enough for a lease. */
   tickMs: 50,
 } as const;
