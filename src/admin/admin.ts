@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { formatHostPort } from '../core/host-port.ts';
 import { ADMIN_LIMITS } from '../core/limits.ts';
 import { readBody } from './body.ts';
 import { type Access, guard } from './guard.ts';
@@ -141,5 +142,5 @@ async function answer(
 
 function peerOf({ socket: { remoteAddress = '', remotePort = 0 } }: IncomingMessage): AdminRequest['peer'] {
   const host = remoteAddress.replace(/^::ffff:/, '');
-  return { host, address: host.includes(':') ? `[${host}]:${remotePort}` : `${host}:${remotePort}` };
+  return { host, address: formatHostPort(host, remotePort) };
 }

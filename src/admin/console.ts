@@ -1,6 +1,7 @@
 /** The console: its page, what it reads, and what it can do. */
+import type { OperatorActions } from '../control/control.ts';
 import type { Route } from './admin.ts';
-import { actionRoutes, type Operator } from './api/actions.ts';
+import { actionRoutes } from './api/actions.ts';
 import { Feed } from './api/feed.ts';
 import { readRoutes } from './api/reads.ts';
 import type { Sources } from './api/sources.ts';
@@ -8,13 +9,12 @@ import { StateCounts } from './api/state-counts.ts';
 import { Turns } from './api/turns.ts';
 import { openConsole } from './assets.ts';
 
-export type { Operator } from './api/actions.ts';
 export { CallRing } from './api/call-ring.ts';
 export type { CallsPort, Gauges, HistoryPort, Sources } from './api/sources.ts';
 
 export function consoleRoutes(
   sources: Sources,
-  operator: Operator,
+  operator: OperatorActions,
   onError: (error: unknown) => void,
 ): readonly Route[] {
   const { build, routes } = openConsole();

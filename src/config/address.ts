@@ -1,5 +1,6 @@
 /** Syntax of what a config names on the network: addresses, CIDR blocks, gRPC service names. */
 import { isIP } from 'node:net';
+import { formatHostPort, isHostName, splitHostPort } from '../core/host-port.ts';
 
 export interface Address {
   /** Without brackets. */
@@ -7,26 +8,21 @@ export interface Address {
   readonly port: number;
 }
 
-// RFC 1123 section 2.1: letters, digits and hyphens; underscores are seen in container names.
-const HOST_NAME =
-  /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62}))*\.?$/;
 const SERVICE_NAME = /^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*$/;
 
 /** Reads `host:port` or `[v6]:port`. Returns what is wrong, in words, where it is neither. */
 export function parseAddress(text: string, options: { anyPort?: boolean } = {}): Address | string {
-  const bracketed = /^\[([^\]]*)\]:(\d+)$/.exec(text);
-  const plain = /^([^:[\]]*):(\d+)$/.exec(text);
-  const [, host, portText] = bracketed ?? plain ?? [];
-  if (host === undefined || portText === undefined) return whyNoAddress(text);
-  const port = Number(portText);
+  const parts = splitHostPort(text);
+  if (parts === undefined) return whyNoAddress(text);
+  const { host, bracketed } = parts;
+  const port = Number(parts.port);
   const lowest = options.anyPort ? 0 : 1;
-  if (port < lowest || port > 65_535) return `port ${portText} is not within ${lowest} to 65535`;
-  if (bracketed !== null) {
+  if (port < lowest || port > 65_535) return `port ${parts.port} is not within ${lowest} to 65535`;
+  if (bracketed) {
     return isIP(host) === 6 ? { host, port } : `[${host}] is no IPv6 address`;
   }
   if (host === '') return 'the host is missing (0.0.0.0 or [::] is every interface)';
-  // A name made of digits and dots alone that is no IPv4 address is a mistyped one.
-  if (isIP(host) !== 4 && (/^[\d.]+$/.test(host) || !HOST_NAME.test(host))) {
+  if (isIP(host) !== 4 && !isHostName(host)) {
     return `'${host}' is neither a host name nor an IP address`;
   }
   return { host, port };
@@ -53,8 +49,8 @@ function whyNoAddress(text: string): string {
   return 'not an address';
 }
 
-export function formatAddress(address: Address): string {
-  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+export function formatAddress({ host, port }: Address): string {
+  return formatHostPort(host, port);
 }
 
 /** True where only programs on this machine can reach what listens there. */

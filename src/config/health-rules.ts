@@ -1,23 +1,10 @@
 /** The health rules of the configuration, for all pools and for one. */
+import type { CheckRules } from '../core/check-rules.ts';
+import type { HealthRules } from '../core/detector.ts';
 import type { OutlierSettings } from '../core/outlier.ts';
 import type { Parsed } from './schema.ts';
 
-export interface HealthRulesConfig {
-  readonly check: 'grpc' | 'watch' | 'tcp' | 'none';
-  readonly intervalMs: number;
-  readonly fastIntervalMs: number;
-  /** Share of an interval. */
-  readonly jitter: number;
-  readonly timeoutMs: number;
-  readonly unhealthyAfter: number;
-  readonly healthyAfter: number;
-  /** Name that a check asks for; empty is the whole backend. */
-  readonly service: string;
-  readonly orca: boolean;
-  /** Share of healthy backends; 0 is never. */
-  readonly panicBelow: number;
-  readonly outliers: OutlierSettings;
-}
+export interface HealthRulesConfig extends CheckRules, HealthRules {}
 
 type ParsedRules = Omit<Parsed['health'], 'reportGrace' | 'forgetAfter'>;
 type ParsedPoolRules = NonNullable<Parsed['pools'][number]['health']>;

@@ -1,5 +1,6 @@
 /** A configuration's text with its places, and the flags laid over it. */
 import { type Document, isMap, isNode, isPair, LineCounter, type Pair, parseAllDocuments } from 'yaml';
+import { formatHostPort } from '../core/host-port.ts';
 import { CONFIG_LIMITS } from '../core/limits.ts';
 import { DNS_SCHEME, isName } from './address.ts';
 import type { Flags } from './config.ts';
@@ -128,7 +129,7 @@ function advertise(merged: Record<string, unknown>, host: string, origins: Map<s
   for (const name of ['control', 'proxy'] as const) {
     const section = merged[name] as { readonly listen?: unknown } | null | undefined;
     const port = /:(\d+)$/.exec(String(section?.listen ?? ''))?.[1] ?? DEFAULT_PORTS[name];
-    told[name] = bare.includes(':') ? `[${bare}]:${port}` : `${bare}:${port}`;
+    told[name] = formatHostPort(bare, port);
   }
   const instance = merged.instance ?? {};
   if (typeof instance !== 'object' || Array.isArray(instance)) return;

@@ -2,10 +2,11 @@
  * The control API of one balancer: LookasideService, LoadReportService and AdminService with health
  * and reflection on one address, over one mesh.
  */
+import { formatHostPort } from '../core/host-port.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { CallTracer } from '../grpc/call-tracer.ts';
 import type { ScalingStatus } from '../scaling/scaling.ts';
-import { formatHostPort, parseListen } from './address.ts';
+import { parseListen } from './address.ts';
 import { Admin, adminService } from './admin.ts';
 import { type Authorize, allowAll, allowBackends } from './authorize.ts';
 import { publish } from './channels.ts';
@@ -32,6 +33,7 @@ export type { Action, Authorize } from './authorize.ts';
 export type { Clock } from './clock.ts';
 export type { ControlCounters } from './counters.ts';
 export type { InstanceDirectory, KnownInstance } from './instances.ts';
+export type { OperatorActions } from './operator.ts';
 export { type PickAsker, traceparentOf } from './pick.ts';
 export type { Peer } from './rpc.ts';
 

@@ -11,6 +11,7 @@ import {
   type sendUnaryData,
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
+import { formatHostPort } from '../core/host-port.ts';
 import { Any } from '../gen/google/protobuf/any.ts';
 import { BadRequest } from '../gen/google/rpc/error_details.ts';
 import { Status as StatusMessage } from '../gen/google/rpc/status.ts';
@@ -117,7 +118,7 @@ class GrpcPeer implements Peer, Patience {
   get address(): string {
     const host = this.host;
     const port = (this.text ?? '').slice((this.text ?? '').lastIndexOf(':') + 1);
-    return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    return formatHostPort(host, port);
   }
 }
 

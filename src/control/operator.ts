@@ -26,7 +26,10 @@ export interface NewServer {
   readonly standby: boolean;
 }
 
-/** Every method rejects with `RpcError`. */
+/** What an operator can do, for who needs no more of it. */
+export type OperatorActions = Pick<Operator, keyof Operator>;
+
+/** Every method rejects with `RpcError`: an error with a gRPC `code`, and a message for who asked. */
 export class Operator {
   private readonly admin: Admin;
   private readonly authorize: Authorize;

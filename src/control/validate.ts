@@ -3,7 +3,9 @@
  * `RpcError` INVALID_ARGUMENT with the violations of all fields, or returns what the request says in
  * the core's terms. Nothing behind these functions sees a NaN, an infinity or an unbounded string.
  */
+
 import { ANY_SERVICE, type LoadSample, type ServerSpec } from '../core/core.ts';
+import { formatHostPort } from '../core/host-port.ts';
 import { CONTROL } from '../core/limits.ts';
 import type { Duration } from '../gen/google/protobuf/duration.ts';
 import type { Registration } from '../gen/heapmesh/v1/load_report.ts';
@@ -11,7 +13,7 @@ import type { PickServerRequest, WatchServersRequest } from '../gen/heapmesh/v1/
 import type { OrcaLoadReport } from '../gen/xds/data/orca/v3/orca_load_report.ts';
 import { millisOf } from '../grpc/duration.ts';
 import { sampleOf } from '../grpc/orca.ts';
-import { formatHostPort, parseHostPort } from './address.ts';
+import { parseHostPort } from './address.ts';
 import type { AllowBackend } from './authorize.ts';
 import { Checks } from './checks.ts';
 

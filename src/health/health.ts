@@ -9,15 +9,15 @@ import { HEALTH_LIMITS, ORCA_LIMITS } from '../core/limits.ts';
 import type { Mesh } from '../core/mesh.ts';
 import { LinkContext } from './link.ts';
 import type { Verdict } from './verdict.ts';
-import { type CheckRules, Watched, type WatchedHost } from './watched.ts';
+import { Watched, type WatchedHost, type WatchRules } from './watched.ts';
 
-export type { CheckRules } from './watched.ts';
+export type { WatchRules } from './watched.ts';
 
 export interface HealthOptions {
   readonly mesh: Mesh;
   readonly detector: Detector;
   /** Of the pool that a server belongs to first. */
-  readonly rulesOf: (service: string) => CheckRules;
+  readonly rulesOf: (service: string) => WatchRules;
   /** Splits a server's `host:port`. */
   readonly parseAddress: (address: string) => { readonly host: string; readonly port: number };
   /** Uniform in [0, 1). */
@@ -178,7 +178,7 @@ export class Health implements WatchedHost {
     server.wantsLoad = claimed && server.rules.orca && view.state !== 'STANDBY' && !reports;
   }
 
-  private rulesOf({ spec }: ServerView): CheckRules {
+  private rulesOf({ spec }: ServerView): WatchRules {
     return this.options.rulesOf(spec.services[0] ?? ANY_SERVICE);
   }
 }

@@ -4,6 +4,7 @@
  * read into.
  */
 import { connect, type Socket } from 'node:net';
+import { formatHostPort } from '../core/host-port.ts';
 import { HEALTH_LIMITS } from '../core/limits.ts';
 import { PREFIX_BYTES } from '../grpc/framing.ts';
 import { decodeMessage } from '../grpc/message.ts';
@@ -105,7 +106,7 @@ export class Link implements ConnectionHandler {
   constructor(context: LinkContext, host: string, port: number, events: LinkEvents) {
     this.context = context;
     this.events = events;
-    this.authorityText = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    this.authorityText = formatHostPort(host, port);
     this.connection = new Connection('client', context.http2, this);
     const { input } = context;
     this.socket = connect({

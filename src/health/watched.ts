@@ -3,6 +3,7 @@
  * its stream of load. It has no timer: who holds it tells it the time.
  */
 import { connect, type Socket } from 'node:net';
+import type { CheckRules } from '../core/check-rules.ts';
 import type { LoadSample } from '../core/core.ts';
 import { HEALTH_LIMITS, ORCA_LIMITS } from '../core/limits.ts';
 import { HealthCheckRequest } from '../gen/grpc/health/v1/health.ts';
@@ -21,20 +22,7 @@ const LOAD = '/xds.service.orca.v3.OpenRcaService/StreamCoreMetrics';
 /** Connections that one check is tried on. */
 const ATTEMPTS = 3;
 
-export interface CheckRules {
-  readonly check: 'grpc' | 'watch' | 'tcp' | 'none';
-  readonly intervalMs: number;
-  /** Time to the next check while the last ones disagree with what is known. */
-  readonly fastIntervalMs: number;
-  /** How far an interval is stretched or shortened at random, as a share of it. */
-  readonly jitter: number;
-  readonly timeoutMs: number;
-  readonly unhealthyAfter: number;
-  readonly healthyAfter: number;
-  /** Name that a check asks for; empty is the whole server. */
-  readonly service: string;
-  /** Load is asked for where the server does not stream it by itself. */
-  readonly orca: boolean;
+export interface WatchRules extends CheckRules {
   readonly orcaIntervalMs: number;
 }
 
@@ -49,7 +37,7 @@ export interface WatchedHost {
 export class Watched {
   readonly id: string;
   readonly address: string;
-  rules: CheckRules;
+  rules: WatchRules;
   /** When the next check begins, ms. */
   dueAt: number;
   /** Checks that failed, and that passed, in a row. */
@@ -85,7 +73,7 @@ export class Watched {
     id: string,
     address: string,
     target: { readonly host: string; readonly port: number },
-    rules: CheckRules,
+    rules: WatchRules,
     host: WatchedHost,
   ) {
     this.id = id;
@@ -170,7 +158,7 @@ export class Watched {
   }
 
   /** Other rules, or it is watched otherwise: begin anew. */
-  restart(rules: CheckRules, now: number): void {
+  restart(rules: WatchRules, now: number): void {
     const loadAsBefore = rules.orcaIntervalMs === this.rules.orcaIntervalMs;
     this.rules = rules;
     this.endCheck();

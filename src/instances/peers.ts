@@ -6,6 +6,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { Client, credentials, Metadata, status } from '@grpc/grpc-js';
 import type { Clock, KnownInstance } from '../control/control.ts';
+import { formatHostPort } from '../core/host-port.ts';
 import { INSTANCE_LIMITS } from '../core/limits.ts';
 import { ListInstancesRequest, ListInstancesResponse } from '../gen/heapmesh/v1/admin.ts';
 import type { Others } from './instances.ts';
@@ -110,7 +111,7 @@ export class Peers implements Others {
       const found = await (this.#options.resolve ?? resolveName)(host);
       if (found.length <= 1) return [address];
       const some = found.slice(0, INSTANCE_LIMITS.addressesPerName);
-      return some.map(one => (one.includes(':') ? `[${one}]:${port}` : `${one}:${port}`)).sort();
+      return some.map(one => formatHostPort(one, port)).sort();
     } catch (error) {
       this.#options.onNote?.(`cannot look up the peer ${address}: ${String(error)}`);
       const before = [...this.#peers.keys()].filter(one => one.endsWith(`:${port}`));

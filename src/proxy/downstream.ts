@@ -1,5 +1,6 @@
 /** A caller's connection: its streams are calls. */
 import type { Socket } from 'node:net';
+import { formatHostPort } from '../core/host-port.ts';
 import { PROXY_LIMITS } from '../core/limits.ts';
 import type { Status } from '../grpc/status.ts';
 import {
@@ -70,7 +71,7 @@ export class Downstream extends Transport implements CallerEnd {
     const { remoteAddress = '', remotePort = 0 } = this.socket;
     const host = remoteAddress.replace(/^::ffff:/, '');
     return {
-      address: host.includes(':') ? `[${host}]:${remotePort}` : `${host}:${remotePort}`,
+      address: formatHostPort(host, remotePort),
       ageMs: now - this.begun,
       streams: this.connection.openStreams,
       draining: !Number.isNaN(this.leavingSince),

@@ -5,6 +5,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ANY_SERVICE, type PickFailure } from '../core/core.ts';
+import { formatHostPort } from '../core/host-port.ts';
 import { HTTP2_LIMITS, PROXY_LIMITS } from '../core/limits.ts';
 import { LeaseKind } from '../core/load-table.ts';
 import type { Mesh } from '../core/mesh.ts';
@@ -201,9 +202,8 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     }
     // Such as no more file descriptors: that connection is refused, and the next may do.
     this.server.on('error', this.onError);
-    const bound = this.server.address() as { address: string; family: string; port: number };
-    this.address =
-      bound.family === 'IPv6' ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`;
+    const bound = this.server.address() as { address: string; port: number };
+    this.address = formatHostPort(bound.address, bound.port);
   }
 
   gauges(): ProxyGauges {

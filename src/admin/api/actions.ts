@@ -1,42 +1,10 @@
 /** What an operator can do from the console: JSON in, the control API's own handlers behind. */
+import type { OperatorActions, Peer } from '../../control/control.ts';
 import { Status } from '../../grpc/status.ts';
 import type { AdminRequest, Route } from '../admin.ts';
 import { HttpError, json } from '../reply.ts';
 
-/** What is asked for, of whatever form; the handlers behind check it. Durations are milliseconds. */
-export interface ServerAction {
-  readonly id: string;
-  readonly cause: string;
-  readonly timeoutMs: number | undefined;
-}
-
-export interface NewServer {
-  readonly id: string;
-  readonly address: string;
-  readonly services: readonly string[];
-  readonly weight: number;
-  readonly zone: string;
-  readonly maxConcurrency: number;
-  readonly standby: boolean;
-}
-
-export interface Peer {
-  readonly host: string;
-  readonly address: string;
-}
-
-/** Rejects with an error that has a gRPC `code`, and a message for who asked. */
-export interface Operator {
-  drain(action: ServerAction, peer: Peer): Promise<void>;
-  undrain(action: ServerAction, peer: Peer): Promise<void>;
-  activate(action: ServerAction, peer: Peer): Promise<void>;
-  remove(action: ServerAction, peer: Peer): Promise<void>;
-  weigh(id: string, weight: number, peer: Peer): Promise<void>;
-  /** Returns its id. */
-  add(server: NewServer, peer: Peer): Promise<string>;
-}
-
-export function actionRoutes(operator: Operator): Route[] {
+export function actionRoutes(operator: OperatorActions): Route[] {
   const route = (name: string, run: (fields: Fields, peer: Peer) => Promise<object>): Route => ({
     method: 'POST',
     path: `/api/servers/${name}`,

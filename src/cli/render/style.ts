@@ -1,6 +1,8 @@
 /** Colours, and text that is safe to print. Rendering is pure: it is told whether there are colours. */
 import type { Output } from '../cli.ts';
 
+export { harmless as clean } from '../../core/harmless.ts';
+
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'blue' | 'cyan' | 'magenta' | 'inverse';
 export type Paint = (style: Style, text: string) => string;
 
@@ -24,13 +26,4 @@ export const coloured: Paint = (style, text) => `\x1b[${CODES[style][0]}m${text}
 export function paintFor(output: Output, env: Readonly<Record<string, string | undefined>>): Paint {
   const wanted = output.isTTY === true && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb';
   return wanted ? coloured : plain;
-}
-
-/**
- * Text from elsewhere, made harmless: a backend chooses its id and its drain's cause, and neither may move
- * the cursor or clear the screen of an operator.
- */
-export function clean(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }

@@ -6,7 +6,7 @@ import { Detector } from '../../core/detector.ts';
 import { HEALTH_LIMITS } from '../../core/limits.ts';
 import type { Mesh } from '../../core/mesh.ts';
 import { PanicLevel } from '../../core/panic.ts';
-import { type CheckRules, Health } from '../../health/health.ts';
+import { Health, type WatchRules } from '../../health/health.ts';
 import type { Reachability } from '../../proxy/proxy.ts';
 import type { Logger } from '../../telemetry/telemetry.ts';
 
@@ -108,7 +108,7 @@ export function startHealth(options: HealthOptions): HealthParts {
   };
 }
 
-type Rules = CheckRules & ReturnType<ConstructorParameters<typeof Detector>[0]['rulesOf']>;
+type Rules = WatchRules & ReturnType<ConstructorParameters<typeof Detector>[0]['rulesOf']>;
 
 /** Rules of a service: those of its pool's entry, of the entry for all pools, or of `health`. */
 function rulesByService(config: Config): (service: string) => Rules {

@@ -58,7 +58,11 @@ const outliers = k.section('Ejecting backends that fail calls which others serve
     .prefault(`${OUTLIER_DEFAULTS.maxEjectionMs}ms`),
   maxEjected: k
     .number(
-      { about: 'Share of a pool above which nobody else is ejected by these rules; one may be in any case. 0 is off.', ...LIVE },
+      {
+        about:
+          'Share of a pool above which nobody else is ejected by these rules; one may be in any case. 0 is off.',
+        ...LIVE,
+      },
       SHARE,
     )
     .prefault(OUTLIER_DEFAULTS.maxEjected),

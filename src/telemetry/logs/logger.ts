@@ -1,5 +1,6 @@
 /** Logs: JSON lines by pino, or short lines for people where they go to a terminal. */
 import { type DestinationStream, pino } from 'pino';
+import { harmless } from '../../core/harmless.ts';
 import { LOG_LIMITS } from '../../core/limits.ts';
 import type { Logger, LogLevel } from '../telemetry.ts';
 import { Folding } from './folding.ts';
@@ -84,10 +85,4 @@ function forPeople(line: string, colours: boolean): string {
 
 function show(value: unknown): string {
   return harmless(typeof value === 'string' && !/\s/.test(value) ? value : JSON.stringify(value));
-}
-
-/** Names and causes come from elsewhere and must not move a terminal's cursor. */
-function harmless(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');
 }
