@@ -4,7 +4,10 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ensureTools, toolPath } from '../tools/install.ts';
 import { TOOLS } from '../tools/table.ts';
@@ -22,7 +25,7 @@ export interface JaegerPorts {
   readonly query: number;
 }
 
-/** Those that Jaeger has by itself: one that is built listens there in any case. */
+/** Those that Jaeger has by itself. */
 export const JAEGER_PORTS: JaegerPorts = { otlp: 4317, otlpHttp: 4318, query: 16_686 };
 
 export interface Collector {
@@ -39,9 +42,9 @@ export async function collector(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Collector> {
   const endpoint = `http://${HOST}:${ports.otlp}`;
-  const links = (): void => {
+  const links = (hasPage = true): void => {
     const base = `http://${HOST}:${ports.query}`;
-    say(`  ${base}/search?service=heapmesh`);
+    if (hasPage) say(`  ${base}/search?service=heapmesh`);
     say(`  ${base}/api/traces?service=heapmesh&limit=5`);
   };
   if (await listens(ports.otlp)) {
@@ -61,21 +64,50 @@ export async function collector(
     say(`${engine} could not run ${IMAGE}: Jaeger is built instead`);
   }
   await ensureTools(['jaeger']);
-  const jaeger = spawn(toolPath('jaeger'), [], {
-    stdio: 'ignore',
-    env: { ...env, JAEGER_LISTEN_HOST: HOST },
-    // A Ctrl-C is for the command, which ends it.
-    detached: true,
-  });
-  await until(ports.query, jaeger);
+  const jaeger = await startBuilt(ports);
   say('Jaeger was built from its sources, which have no web page: its query API answers');
-  links();
+  links(false);
   return {
     endpoint,
     async stop() {
       jaeger.kill('SIGTERM');
       if (jaeger.exitCode === null && jaeger.signalCode === null) await once(jaeger, 'exit');
     },
+  };
+}
+
+/** By itself its page would be open to others. */
+async function startBuilt(ports: JaegerPorts): Promise<ChildProcess> {
+  const folder = mkdtempSync(join(tmpdir(), 'heapmesh-jaeger-'));
+  try {
+    const file = join(folder, 'jaeger.json');
+    writeFileSync(file, JSON.stringify(jaegerConfig({ ...ports, queryGrpc: 0 })));
+    // A Ctrl-C is for the command, which ends it.
+    const jaeger = spawn(toolPath('jaeger'), ['--config', file], { stdio: 'ignore', detached: true });
+    await until(ports.query, jaeger);
+    return jaeger;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** What a Jaeger that keeps traces in memory is told: all of it listens on loopback. */
+export function jaegerConfig(ports: JaegerPorts & { readonly queryGrpc: number }): object {
+  const at = (port: number) => ({ endpoint: `${HOST}:${port}` });
+  return {
+    service: {
+      extensions: ['jaeger_storage', 'jaeger_query'],
+      pipelines: {
+        traces: { receivers: ['otlp'], processors: [], exporters: ['jaeger_storage_exporter'] },
+      },
+      telemetry: { metrics: { level: 'none' }, logs: { level: 'warn' } },
+    },
+    extensions: {
+      jaeger_query: { storage: { traces: 'memory' }, http: at(ports.query), grpc: at(ports.queryGrpc) },
+      jaeger_storage: { backends: { memory: { memory: { max_traces: 10_000 } } } },
+    },
+    receivers: { otlp: { protocols: { grpc: at(ports.otlp), http: at(ports.otlpHttp) } } },
+    exporters: { jaeger_storage_exporter: { trace_storage: 'memory' } },
   };
 }
 

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { jaegerConfig } from '../../scripts/lib/jaeger.ts';
 import { toolPath } from '../../scripts/tools/install.ts';
 import { freePort, startListening } from './program.ts';
 
@@ -45,7 +46,7 @@ export async function startJaeger({ cpu }: { readonly cpu?: number } = {}): Prom
   const folder = mkdtempSync(join(tmpdir(), 'heapmesh-jaeger-'));
   const [grpc, http, query, queryGrpc] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
   const file = join(folder, 'jaeger.json');
-  writeFileSync(file, JSON.stringify(configOf({ grpc, http, query, queryGrpc })));
+  writeFileSync(file, JSON.stringify(jaegerConfig({ otlp: grpc, otlpHttp: http, query, queryGrpc })));
   const program = await startListening(toolPath('jaeger'), ['--config', file], query, { cpu }).finally(() =>
     rmSync(folder, { recursive: true }),
   );
@@ -72,25 +73,6 @@ export async function startJaeger({ cpu }: { readonly cpu?: number } = {}): Prom
     thaw: () => void program.child.kill('SIGCONT'),
     // It keeps everything in memory, and has nothing to end in peace.
     stop: async () => void (await program.stop(0)),
-  };
-}
-
-function configOf(ports: { grpc: number; http: number; query: number; queryGrpc: number }): object {
-  const at = (port: number) => ({ endpoint: `127.0.0.1:${port}` });
-  return {
-    service: {
-      extensions: ['jaeger_storage', 'jaeger_query'],
-      pipelines: {
-        traces: { receivers: ['otlp'], processors: [], exporters: ['jaeger_storage_exporter'] },
-      },
-      telemetry: { metrics: { level: 'none' }, logs: { level: 'warn' } },
-    },
-    extensions: {
-      jaeger_query: { storage: { traces: 'memory' }, http: at(ports.query), grpc: at(ports.queryGrpc) },
-      jaeger_storage: { backends: { memory: { memory: { max_traces: 10_000 } } } },
-    },
-    receivers: { otlp: { protocols: { grpc: at(ports.grpc), http: at(ports.http) } } },
-    exporters: { jaeger_storage_exporter: { trace_storage: 'memory' } },
   };
 }
 
