@@ -8,7 +8,7 @@ import { ROOT } from '../../../scripts/lib/project.ts';
 import { startProgram } from '../../support/program.ts';
 import type { RunningProxy } from '../../support/proxy-under-test.ts';
 import { type Cleanup, PROXY_CORE } from '../proxy/rig.ts';
-import type { Stall } from './stalls.ts';
+import type { Explained, Stall } from './stalls.ts';
 
 /** The service of the servers that report: the console shows its pool. */
 const REPORTED = 'echo.v1.EchoService';
@@ -21,8 +21,8 @@ export interface Balancer {
   reload(): void;
   /** How its event loop was held up since a time, ms since 1970. */
   stalls(since: number): Stall[];
-  /** Where the time of its stalls went, as text; empty without a profile. */
-  profile(): Promise<string>;
+  /** Where the time of its stalls went; empty without a profile. */
+  explained(): Promise<Explained[]>;
 }
 
 export interface BalancerOptions {
@@ -107,23 +107,20 @@ export async function startBalancer(
       utimesSync(file, new Date(), new Date());
       program.child.kill('SIGHUP');
     },
-    stalls: since =>
-      !existsSync(noted)
-        ? []
-        : readFileSync(noted, 'utf8')
-            .split('\n')
-            .filter(line => line !== '')
-            .map(line => JSON.parse(line) as Stall)
-            .filter(({ at }) => at >= since),
-    async profile() {
-      if (!profile) return '';
+    stalls: since => (existsSync(noted) ? linesOf<Stall>(noted).filter(({ at }) => at >= since) : []),
+    async explained() {
+      if (!profile) return [];
       program.child.kill('SIGUSR2');
       const told = `${noted}.profile`;
-      for (let n = 0; n < 100 && !existsSync(told); n++) await sleep(100);
-      await sleep(1_000);
-      return existsSync(told) ? readFileSync(told, 'utf8') : '';
+      for (let n = 0; n < 300 && !existsSync(told); n++) await sleep(100);
+      return existsSync(told) ? linesOf<Explained>(told) : [];
     },
   };
+}
+
+function linesOf<T>(file: string): T[] {
+  const lines = readFileSync(file, 'utf8').split('\n');
+  return lines.filter(line => line !== '').map(line => JSON.parse(line) as T);
 }
 
 export interface Scrapes {

@@ -58,17 +58,13 @@ async function turn(name: string, proxy: RunningProxy, rate: number): Promise<vo
   const own = seen.get(name) ?? { counts: new LatencyCounts(), p99: [], failed: 0 };
   seen.set(name, own);
   const job = { ...REALISTIC, streams: 100, rate, calls: rate * TURN_S, seconds: 2 * TURN_S };
-  try {
-    const { latencyUs, counts } = await generate(proxy, job);
-    own.counts.merge(counts);
-    if (latencyUs === undefined) return;
-    own.p99.push(latencyUs.p99);
-    say(`${name}: p50 ${us(latencyUs.p50)}, p99 ${us(latencyUs.p99)}, p99.9 ${us(latencyUs.p999)}`);
-  } catch (error) {
-    own.failed++;
-    say(`${name}: ${(error as Error).message}`);
-    if (own.failed === 1) console.log(proxy.printed().slice(-2_000));
-  }
+  const { latencyUs, counts, failed, why } = await generate(proxy, job, true);
+  own.counts.merge(counts);
+  own.failed += failed;
+  if (latencyUs === undefined) return;
+  own.p99.push(latencyUs.p99);
+  say(`${name}: p50 ${us(latencyUs.p50)}, p99 ${us(latencyUs.p99)}, p99.9 ${us(latencyUs.p999)}`);
+  if (failed > 0) say(`      ${failed} calls FAILED: ${why}\n${proxy.printed().slice(-600)}`);
 }
 
 const longest = (stalls: readonly Stall[], of: (stall: Stall) => number): number =>
@@ -157,8 +153,10 @@ try {
   }
   tellStalls(`${reporters} reporting servers, traces, scrapes, console, reloads`, on, settled);
   await turn('no proxy, beside everything on', direct, rate);
-  const where = await on.profile();
-  if (where !== '') console.log(where);
+  const explained = (await on.explained()).filter(({ at }) => at >= settled);
+  for (const stall of explained.sort((a, b) => own(b) - own(a)).slice(0, 20)) {
+    console.log(`  ${shown(stall)}\n${stall.where.map(line => `      ${line}\n`).join('')}`);
+  }
   const told = await (await fetch(`http://${on.admin}/metrics`)).text();
   for (const name of ['spans', 'load_reports', 'health_checks']) {
     say((told.match(new RegExp(`^heapmesh_${name}_total.*$`, 'gm')) ?? []).join(', '));
@@ -168,7 +166,7 @@ try {
 
   const group = `latency at ${rate} calls/s`;
   for (const [name, { counts, p99, failed }] of seen) {
-    const note = `${counts.total} calls${failed > 0 ? `; ${failed} turns FAILED` : ''}`;
+    const note = `${counts.total} calls${failed > 0 ? `; ${failed} FAILED` : ''}`;
     const spread = { best: Math.min(...p99), worst: Math.max(...p99) };
     suite.record({ group, name: `p99, ${name}`, unit: 'µs', value: counts.quantile(0.99), ...spread, note });
     suite.record({ group, name: `p99.9, ${name}`, unit: 'µs', value: counts.quantile(0.999) });

@@ -5,7 +5,7 @@
  *
  * With a profile, SIGUSR2 says where the time of each stall went.
  */
-import { appendFileSync, openSync, writeSync } from 'node:fs';
+import { openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { type Profiler, Session } from 'node:inspector';
 import { PerformanceObserver } from 'node:perf_hooks';
 
@@ -17,6 +17,10 @@ export interface Stall {
   readonly ownMs: number;
   /** What of it collections took. */
   readonly gcMs: number;
+}
+
+export interface Explained extends Stall {
+  readonly where: readonly string[];
 }
 
 /** Shorter ones are not noted. */
@@ -77,16 +81,19 @@ function profile(into: string, windows: readonly { from: number; to: number; sta
   process.once('SIGUSR2', () => {
     session.post('Profiler.stop', (error, result) => {
       if (error !== null) return;
+      const lines: string[] = [];
       for (const { from, to, stall } of windows) {
         if (stall.ownMs < NOTED_MS) continue;
         const where = whereOf(result.profile, from * 1_000 + zeroUs, to * 1_000 + zeroUs);
-        appendFileSync(into, `${JSON.stringify(stall)}\n${where.map(line => `    ${line}\n`).join('')}`);
+        lines.push(JSON.stringify({ ...stall, where } satisfies Explained));
       }
+      writeFileSync(`${into}.part`, lines.join('\n'));
+      renameSync(`${into}.part`, into);
     });
   });
 }
 
-/** Functions by how much of a time was in them and below, the outermost first; those with a seventh of it and more. */
+/** What a time was spent in: the first functions of ours on the stack, with what they were called from, by their share. */
 function whereOf(
   { nodes, samples = [], timeDeltas = [], startTime }: Profiler.Profile,
   fromUs: number,
@@ -95,26 +102,26 @@ function whereOf(
   const byId = new Map(nodes.map(node => [node.id, node]));
   const parents = new Map<number, number>();
   for (const node of nodes) for (const child of node.children ?? []) parents.set(child, node.id);
-  const within = new Map<string, number>();
-  const self = new Map<string, number>();
+  const shares = new Map<string, number>();
   let count = 0;
   let at = startTime;
   for (const [index, id] of samples.entries()) {
     at += timeDeltas[index] as number;
     if (at < fromUs || at > toUs) continue;
     count++;
-    const seen = new Set<string>();
+    const stack: string[] = [];
     for (let node = byId.get(id); node !== undefined; node = byId.get(parents.get(node.id) ?? -1)) {
       const { functionName, url, lineNumber } = node.callFrame;
-      const name = `${functionName || '(anonymous)'} ${url.split('/').slice(-2).join('/')}:${lineNumber + 1}`;
-      if (seen.size === 0) self.set(name, (self.get(name) ?? 0) + 1);
-      if (!seen.has(name)) within.set(name, (within.get(name) ?? 0) + 1);
-      seen.add(name);
+      const isOurs = url !== '' && !url.startsWith('node:');
+      const name = functionName || 'anonymous';
+      if (isOurs) stack.unshift(`${name} ${url.split('/').slice(-2).join('/')}:${lineNumber + 1}`);
+      else if (stack.length === 0) stack.unshift(name);
     }
+    const where = stack.slice(0, 3).join(' > ');
+    shares.set(where, (shares.get(where) ?? 0) + 1);
   }
-  const most = [...within].filter(([, n]) => n * 7 >= count).sort((a, b) => b[1] - a[1]);
-  return most.map(
-    ([name, n]) =>
-      `${((100 * n) / count).toFixed(0)} % (self ${((100 * (self.get(name) ?? 0)) / count).toFixed(0)} %) ${name}`,
-  );
+  return [...shares]
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, 5)
+    .map(([where, n]) => `${((100 * n) / count).toFixed(0)} % ${where}`);
 }
