@@ -10,6 +10,7 @@ import { ensureTools } from '../../../scripts/tools/install.ts';
 import { startJaeger } from '../../support/jaeger.ts';
 import { mostOpenFiles } from '../../support/program.ts';
 import { proxyUnderTest, type RunningProxy } from '../../support/proxy-under-test.ts';
+import { cpuNanoseconds } from '../../support/usage.ts';
 import { BenchSuite } from '../harness.ts';
 import { start as startModule } from '../processes.ts';
 import { median } from '../proxy/figures.ts';
@@ -47,23 +48,34 @@ const reporters = Number(values.reporters);
 const suite = new BenchSuite('everything', values.json === undefined ? [] : ['--json', values.json]);
 await ensureTools(['nghttpd', 'envoy', 'jaeger']);
 const cleanup = new Cleanup();
-const seen = new Map<string, { counts: LatencyCounts; p99: number[]; failed: number }>();
+const seen = new Map<string, { counts: LatencyCounts; p99: number[]; cores: number[]; failed: number }>();
 const begun = performance.now();
 const say = (text: string): void =>
   console.log(`${((performance.now() - begun) / 1_000).toFixed(0).padStart(4)} s  ${text}`);
 const us = (value: number): string => `${(value / 1_000).toFixed(2)} ms`;
 
+const percent = (share = Number.NaN): string => `${(100 * share).toFixed(0)} %`;
+
+/** As fast as they end: what is compiled as it runs is compiled then. */
+async function warmUp(proxy: RunningProxy): Promise<void> {
+  await generate(proxy, { ...REALISTIC, streams: 4, calls: 60_000, seconds: 20 }, true);
+}
+
 /** Calls at the rate for a while, counted under a name. */
 async function turn(name: string, proxy: RunningProxy, rate: number): Promise<void> {
-  const own = seen.get(name) ?? { counts: new LatencyCounts(), p99: [], failed: 0 };
+  const own = seen.get(name) ?? { counts: new LatencyCounts(), p99: [], cores: [], failed: 0 };
   seen.set(name, own);
-  const job = { ...REALISTIC, streams: 100, rate, calls: rate * TURN_S, seconds: 2 * TURN_S };
+  const job = { ...REALISTIC, streams: 20, rate, calls: rate * TURN_S, seconds: 2 * TURN_S };
+  const cpuBefore = cpuNanoseconds(proxy.pid);
   const { latencyUs, counts, failed, why } = await generate(proxy, job, true);
+  own.cores.push((cpuNanoseconds(proxy.pid) - cpuBefore) / 1e9 / TURN_S);
   own.counts.merge(counts);
   own.failed += failed;
   if (latencyUs === undefined) return;
   own.p99.push(latencyUs.p99);
-  say(`${name}: p50 ${us(latencyUs.p50)}, p99 ${us(latencyUs.p99)}, p99.9 ${us(latencyUs.p999)}`);
+  say(
+    `${name}: p50 ${us(latencyUs.p50)}, p99 ${us(latencyUs.p99)}, p99.9 ${us(latencyUs.p999)}; ${percent(own.cores.at(-1))} of its core`,
+  );
   if (failed > 0) say(`      ${failed} calls FAILED: ${why}\n${proxy.printed().slice(-600)}`);
 }
 
@@ -98,9 +110,10 @@ try {
   const direct = { ...off.proxy, name: 'no proxy', address: servers[0] as string };
 
   const peaks: number[] = [];
-  for (let n = 0; n < 4; n++) {
+  await warmUp(off.proxy);
+  for (let n = 0; n < 3; n++) {
     const { callsPerSecond } = await generate(off.proxy, { ...REALISTIC, streams: 4, calls: 20_000 });
-    if (n > 0) peaks.push(callsPerSecond);
+    peaks.push(callsPerSecond);
   }
   const rate = Math.round(median(peaks) / 2);
   say(`${rate} calls a second, half of what the balancer with all off does`);
@@ -112,10 +125,7 @@ try {
       if (envoy !== undefined) await turn('envoy', envoy, rate);
     }
   };
-  // What is told of it is of code that is compiled.
-  await turn('everything off', off.proxy, rate);
-  if (envoy !== undefined) await turn('envoy', envoy, rate);
-  seen.clear();
+  if (envoy !== undefined) await warmUp(envoy);
   await compared();
 
   const everything = new Cleanup();
@@ -127,8 +137,7 @@ try {
   if (check === 'tcp') say(`${mostOpenFiles()} open files: the servers that report are checked by TCP`);
   const { profile } = values;
   const on = await startBalancer(everything, servers, { exporter: jaeger.grpc, check, profile });
-  await turn('everything on', on.proxy, rate);
-  seen.delete('everything on');
+  await warmUp(on.proxy);
   // Any address of 127.0.0.0/8 is this machine, so that each has one of its own, which health checks reach.
   const [reported = ''] = await backends(everything, 1, 95, '0.0.0.0');
   const coming = Date.now();
@@ -165,8 +174,8 @@ try {
   await compared();
 
   const group = `latency at ${rate} calls/s`;
-  for (const [name, { counts, p99, failed }] of seen) {
-    const note = `${counts.total} calls${failed > 0 ? `; ${failed} FAILED` : ''}`;
+  for (const [name, { counts, p99, cores, failed }] of seen) {
+    const note = `${percent(median(cores))} of a core, ${counts.total} calls${failed > 0 ? `; ${failed} FAILED` : ''}`;
     const spread = { best: Math.min(...p99), worst: Math.max(...p99) };
     suite.record({ group, name: `p99, ${name}`, unit: 'µs', value: counts.quantile(0.99), ...spread, note });
     suite.record({ group, name: `p99.9, ${name}`, unit: 'µs', value: counts.quantile(0.999) });
