@@ -7,7 +7,7 @@ import { startRig, until, upstreamFor } from '../proxy/rig.ts';
 import { request } from '../support/h2/caller.ts';
 import { Status } from '../support/h2/status.ts';
 import { type Arrival, answerOk, RESPONSE } from '../support/h2/upstream.ts';
-import { Flag, reset } from '../support/h2/wire.ts';
+import { Code, Flag, goaway, reset } from '../support/h2/wire.ts';
 import { type Jaeger, type JaegerSpan, startJaeger } from '../support/jaeger.ts';
 import { backendFor, call, metadataOf, stream, tracedAs } from './peers.ts';
 
@@ -208,6 +208,29 @@ test('a deadline, and a caller that gives up', async t => {
   // It is no error of the server's, and the attempt did fail.
   assert.equal(given?.tags.error, undefined);
   assert.equal(clients(both)[0]?.tags.error, true);
+});
+
+test('a backend that leaves while a call is open: an event; tracestate and baggage go on beside the new parent', async t => {
+  const arrived: Arrival[] = [];
+  const upstream = await upstreamFor(t, { onStream: arrival => void arrived.push(arrival) });
+  const rig = await startRig(t, [upstream.address], traced());
+  const caller = await rig.caller();
+  const { traceId, field } = context();
+  const fields = [field, ['tracestate', 'vendor=1'], ['baggage', 'tenant=x']] as const;
+  const outcome = caller.call(request('/a.B/C', fields));
+  await until(() => arrived.length === 1);
+  const [arrival] = arrived as [Arrival];
+  arrival.peer.send(goaway(arrival.stream, Code.NO_ERROR));
+  await until(() => rig.proxy.counters.goaways === 1);
+  answerOk(arrival);
+  assert.equal((await outcome).grpcStatus, Status.OK);
+  const spans = await jaeger.trace(traceId, all => all.length === 2);
+  const event = server(spans)[0]?.events.find(each => each.event === 'drain');
+  assert.match(String(event?.['heapmesh.cause']), /^backend a \([\d.:]+\) is leaving \(GOAWAY\)$/);
+  const sent = (name: string) => arrival.fields.find(([each]) => each === name)?.[1];
+  assert.equal(sent('traceparent'), `00-${traceId}-${clients(spans)[0]?.spanId}-01`);
+  assert.equal(sent('tracestate'), 'vendor=1');
+  assert.equal(sent('baggage'), 'tenant=x');
 });
 
 test('an unsampled call has no span and its context goes on as it came; errors and slow calls are recorded after their end', async t => {
