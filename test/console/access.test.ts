@@ -21,6 +21,13 @@ test('all of it by keyboard', async t => {
     'document.getElementById(document.activeElement.getAttribute("aria-activedescendant")).textContent',
   );
   assert.match(String(active), /^server-20/);
+  const sorted = page.locator('[role=columnheader][aria-sort]:not([aria-sort=none])');
+  await keyboard.press('ArrowRight');
+  await until(async () => /^State/.test(await textOf(sorted)), 'sorted by the next column');
+  await keyboard.press('ArrowLeft');
+  await keyboard.press(' ');
+  await until(async () => (await sorted.getAttribute('aria-sort')) === 'descending', 'the other way round');
+  await keyboard.press(' ');
   await keyboard.press('Enter');
   const details = page.locator('.details');
   await details.waitFor();

@@ -51,4 +51,15 @@ test('the link of a slow call leads to its trace in Jaeger; a call that was not 
   assert.equal(tab.url(), `${jaeger.query}/trace/${traceId}`);
   assert.match(await tab.content(), /Jaeger/i, 'a page of Jaeger');
   assert.equal(await tab.evaluate('window.opener'), null, 'which has no hand on the console');
+  await tab.close();
+
+  // And without a mouse.
+  await grid.focus();
+  const active = () =>
+    page.evaluate(
+      'document.getElementById(document.activeElement.getAttribute("aria-activedescendant"))?.textContent ?? ""',
+    );
+  while (!String(await active()).includes('↗')) await page.keyboard.press('ArrowDown');
+  const [second] = await Promise.all([page.context().waitForEvent('page'), page.keyboard.press('Enter')]);
+  await second.waitForURL(`${jaeger.query}/trace/${traceId}`);
 });

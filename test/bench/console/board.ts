@@ -37,16 +37,18 @@ export async function startBoard(cleanup: Cleanup, servers: number, seconds: num
   return { url: `http://${admin}/`, pid: program.pid };
 }
 
-/** Readers of the event stream that do nothing with it; returns what ends them. */
+/** What so many consoles on the overview ask for, without drawing it; returns what ends them. */
 export function readers(url: string, count: number, service: string): () => void {
-  const requests = Array.from({ length: count }, () =>
-    get(`${url}api/stream?service=${encodeURIComponent(service)}`, response => response.resume()).on(
-      'error',
-      () => {},
-    ),
-  );
+  const key = encodeURIComponent(service);
+  const ask = (path: string) => get(`${url}api/${path}`, response => response.resume()).on('error', () => {});
+  const streams = Array.from({ length: count }, () => ask(`stream?service=${key}`));
+  const polls = Array.from({ length: count }, () => [
+    setInterval(ask, 2_000, `history?scope=pool&key=${key}&span=180`),
+    setInterval(ask, 5_000, 'findings'),
+  ]).flat();
   return () => {
-    for (const request of requests) request.destroy();
+    for (const stream of streams) stream.destroy();
+    for (const poll of polls) clearInterval(poll);
   };
 }
 

@@ -28,6 +28,8 @@ interface TableProps<T> {
   readonly rows: readonly T[];
   readonly keyOf: (row: T) => string;
   readonly onOpen?: (row: T) => void;
+  /** What Enter does where a click on a row does something else, or nothing. */
+  readonly onEnter?: (row: T) => void;
   /** Where nothing is chosen. Without it rows come as they are. */
   readonly sorting?: Sorting;
   readonly empty: string;
@@ -39,7 +41,7 @@ const ROW = 32;
 const BEYOND = 8;
 
 export function Table<T>(props: TableProps<T>) {
-  const { label, rows, keyOf, onOpen, empty, class: name = '', selected } = props;
+  const { label, rows, keyOf, onOpen, onEnter = onOpen, empty, class: name = '', selected } = props;
   const id = useId();
   const scroller = useRef<HTMLDivElement>(null);
   const [sorting, setSorting] = useState(props.sorting);
@@ -71,12 +73,25 @@ export function Table<T>(props: TableProps<T>) {
   const rowId = (key: string): string => `${id}-${key}`;
   const activeAt = ordered.findIndex(row => keyOf(row) === active);
 
+  const sortBy = ({ key, align }: Column<T>): void =>
+    setSorting(before => ({ key, down: before?.key === key ? !before.down : align === 'end' }));
+  /** Left and right: by the column before or behind; space: the other way round. */
+  const sortByKey = (pressed: string): boolean => {
+    const step = { ArrowLeft: -1, ArrowRight: 1, ' ': 0 }[pressed];
+    if (step === undefined) return false;
+    const sortable = columns.filter(({ sort }) => sort !== undefined);
+    const at = sortable.findIndex(({ key }) => key === sorting?.key);
+    const column = sortable[Math.max(0, at) + step];
+    if (column !== undefined) sortBy(column);
+    return true;
+  };
   const move = (event: KeyboardEvent): void => {
     if (event.target !== event.currentTarget) return;
     const page = Math.max(1, Math.floor(view.height / ROW) - 2);
     const by = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -1e9, End: 1e9 }[event.key];
     const row = ordered[activeAt];
-    if (event.key === 'Enter' && row !== undefined) onOpen?.(row);
+    if (event.key === 'Enter' && row !== undefined) onEnter?.(row);
+    if (sortByKey(event.key)) event.preventDefault();
     if (by === undefined || ordered.length === 0) return;
     event.preventDefault();
     const next = activeAt < 0 ? 0 : Math.max(0, Math.min(ordered.length - 1, activeAt + by));
@@ -110,17 +125,7 @@ export function Table<T>(props: TableProps<T>) {
         {/* biome-ignore lint/a11y/useFocusableInteractive: the grid has the focus, and says which row is meant */}
         <div role="row" class="table-head" style={{ gridTemplateColumns: grid }} aria-rowindex={1}>
           {columns.map(column => (
-            <Head
-              key={column.key}
-              column={column}
-              sorting={sorting}
-              onSort={() =>
-                setSorting(before => ({
-                  key: column.key,
-                  down: before?.key === column.key ? !before.down : column.align === 'end',
-                }))
-              }
-            />
+            <Head key={column.key} column={column} sorting={sorting} onSort={() => sortBy(column)} />
           ))}
         </div>
         <div role="rowgroup" class="table-body" style={{ height: `${ordered.length * ROW}px` }}>

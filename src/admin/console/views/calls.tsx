@@ -45,10 +45,22 @@ export function Calls({ store, onOpen }: { readonly store: Store; readonly onOpe
         rows={rows}
         keyOf={({ n }) => String(n)}
         sorting={SORTING}
+        onEnter={call => {
+          const link = linkOf(call, traceLink);
+          if (link !== undefined) window.open(link, '_blank', 'noopener,noreferrer');
+          else if (call.serverId !== '') onOpen(call.serverId);
+        }}
         empty="No call has failed or was slow."
       />
     </Panel>
   );
+}
+
+/** Undefined where the call was not traced, or no link is set. */
+function linkOf({ traceId }: CallInfo, traceLink: string | null): string | undefined {
+  return traceId === '' || traceLink === null
+    ? undefined
+    : traceLink.replace('{traceId}', encodeURIComponent(traceId));
 }
 
 function columnsFor(traceLink: string | null, onOpen: (id: string) => void): readonly Column<CallInfo>[] {
@@ -143,23 +155,20 @@ function columnsFor(traceLink: string | null, onOpen: (id: string) => void): rea
       label: 'Trace',
       width: '7rem',
       rank: 2,
-      cell: ({ traceId }) =>
-        traceId === '' ? (
-          <span class="muted">–</span>
-        ) : traceLink === null ? (
+      cell: call => {
+        const { traceId } = call;
+        const link = linkOf(call, traceLink);
+        if (traceId === '') return <span class="muted">–</span>;
+        return link === undefined ? (
           <span class="mono clip" title={traceId}>
             {traceId}
           </span>
         ) : (
-          <a
-            href={traceLink.replace('{traceId}', encodeURIComponent(traceId))}
-            target="_blank"
-            rel="noreferrer noopener"
-            tabIndex={-1}
-          >
+          <a href={link} target="_blank" rel="noreferrer noopener" tabIndex={-1}>
             {traceId.slice(0, 8)} ↗
           </a>
-        ),
+        );
+      },
     },
   ];
 }

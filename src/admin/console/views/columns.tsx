@@ -12,6 +12,18 @@ export const callsPerSecond = (backend: Backend): number | null =>
 const inFlight = (backend: Backend): number =>
   (loadOf(backend, 'own') ?? 0) + (loadOf(backend, 'others') ?? 0);
 
+/** The score as a sum, as the details have it. */
+function scoreText(backend: Backend): string | undefined {
+  const of = (column: Parameters<typeof loadOf>[1]): number => loadOf(backend, column) ?? 0;
+  if (loadOf(backend, 'score') === null) return undefined;
+  const stale = of('stale') > 1 ? ` × ${number(of('stale'))} late report` : '';
+  const penalty = of('penalty') > 0 ? ` + ${duration(of('penalty'))} failures` : '';
+  return `(${number(of('own'))} own + ${number(of('others'))} of others + ${BIAS}) ÷ ${number(of('capacity'))}/s${stale}${penalty}`;
+}
+
+/** Calls that a score has more than there are, in favour of large servers; `core/score.ts`. */
+export const BIAS = 2;
+
 /** A report is late when older than this many intervals, as the score has it. */
 const LATE = 1.5;
 
@@ -55,7 +67,7 @@ export function backendColumns(store: Store): readonly Column<Backend>[] {
       width: '5.4rem',
       align: 'end',
       rank: 1,
-      cell: backend => <b>{duration(loadOf(backend, 'score'))}</b>,
+      cell: backend => <b title={scoreText(backend)}>{duration(loadOf(backend, 'score'))}</b>,
       sort: of('score'),
     },
     {

@@ -7,7 +7,7 @@ import { age, count, day, duration, number, percent } from '../format.ts';
 import { Chart, type Line } from '../parts/chart.tsx';
 import { placeText, StateBadge } from '../parts/state.tsx';
 import { type Backend, loadOf, type Store } from '../store.ts';
-import { callsPerSecond, isLate } from './columns.tsx';
+import { BIAS, callsPerSecond, isLate } from './columns.tsx';
 
 interface DetailsProps {
   readonly store: Store;
@@ -99,9 +99,6 @@ export function Details({ store, id, theme, onAction, onClose }: DetailsProps) {
     </aside>
   );
 }
-
-/** Calls that a score has more than there are, in favour of large servers; `core/score.ts`. */
-const BIAS = 2;
 
 function Score({ backend }: { readonly backend: Backend }) {
   const of = (column: Parameters<typeof loadOf>[1]): number | null => loadOf(backend, column);
