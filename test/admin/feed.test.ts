@@ -186,6 +186,33 @@ test('1,000 servers: messages of a bounded size, and a slow reader skips what is
   assert.ok(board.longest < 2 * ADMIN_LIMITS.messageChars, `${board.longest} characters`);
 });
 
+test('of a large mesh the top of the heap is told each time, the others by turns, and for how long is said', async context => {
+  const rig = new Rig();
+  const count = ADMIN_LIMITS.rowsPerTick + 500;
+  const ids = Array.from({ length: count }, (_, i) => `s${i}`);
+  for (const id of ids) rig.add(spec(id));
+  const gone = new AbortController();
+  const stream = feedOver(rig).open({ service: SERVICE, zone: '' }, gone.signal);
+  context.after(() => stream.return(undefined));
+  const board = newBoard();
+  await settle(stream, board);
+  assert.equal(board.loads.size, count);
+  const settings = [...board.updates].reverse().find(update => update.settings !== undefined)?.settings;
+  assert.equal(settings?.loadsMs, 2 * ADMIN_LIMITS.streamMs);
+
+  const column = LOAD_COLUMNS.indexOf('reported');
+  rig.now += 1_000;
+  for (const id of ids) rig.report(id, { inFlight: 9, utilization: 0.5, rps: 100 });
+  await settle(stream, board);
+  const heap = board.updates.findLast(update => update.heap !== undefined)?.heap;
+  const isNew = (row: number) => board.loads.get(row)?.[column] === 9;
+  assert.ok(heap?.nodes.every(isNew), 'the tree is of now');
+  const first = [...board.loads.keys()].filter(isNew).length;
+  assert.ok(first < count, `${first} of ${count}`);
+  await settle(stream, board);
+  assert.equal([...board.loads.keys()].filter(isNew).length, count);
+});
+
 test('streams are bounded, and end with their readers', async context => {
   const rig = new Rig();
   rig.add(spec('a'));

@@ -124,6 +124,27 @@ test('a server is added, a standby activated, one removed; what the balancer ref
   assert.match(await textOf(page.locator('.details')), /No server with this id/);
 });
 
+test('without servers it says how they come; of several pools there is a list, which leads to each', async t => {
+  const board = await startBoard(t);
+  const { page } = await open(t, board.url);
+  await page.getByText('Servers register themselves with the backend SDK').waitFor();
+  const add = (id: string, services: readonly string[]) =>
+    board.control.operator.add(
+      { id, address: `127.0.0.1:${id}`, services, weight: 1, zone: '', maxConcurrency: 0, standby: false },
+      { host: '127.0.0.1', address: '127.0.0.1:1' },
+    );
+  await add('9001', ['one.v1.First']);
+  await add('9002', ['one.v1.First', 'two.v1.Second']);
+  const pool = page.getByRole('button', { name: /^one\.v1\.First/ });
+  await pool.waitFor();
+  await until(async () => (await textOf(pool)).includes('2 of 2'), 'both servers');
+  assert.equal(await page.locator('.node').count(), 0);
+  await pool.focus();
+  await page.keyboard.press('Enter');
+  await node(page, '9002').waitFor();
+  assert.equal(await page.locator('.pool select').inputValue(), 'one.v1.First');
+});
+
 test('where writes are not allowed there is nothing to press', async t => {
   const board = await startBoard(t, { servers: servers(2), admin: { allowWrites: false } });
   const { page } = await open(t, board.url);

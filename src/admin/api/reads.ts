@@ -101,7 +101,11 @@ function heap({ mesh }: Sources, { query }: AdminRequest): object {
   if (zone !== '' && pool.zoneNamed(zone) === undefined) {
     throw new HttpError(404, `the pool has no zone '${zone.slice(0, 128)}'`);
   }
-  const view = pool.heap(mesh.now(), zone, wholeNumberOf(query.get('most'), 'most', 1_000));
+  const most = Math.min(
+    wholeNumberOf(query.get('most'), 'most', ADMIN_LIMITS.heapListed),
+    ADMIN_LIMITS.heapListed,
+  );
+  const view = pool.heap(mesh.now(), zone, most);
   return {
     service: pool.service,
     zone: view.zone,

@@ -41,6 +41,8 @@ export const ADMIN_LIMITS = {
   rowsPerTick: 2_500,
   /** Nodes of a heap that are told of: four levels below the root, more than a screen can show. */
   heapNodes: 341,
+  /** Nodes of a heap in one answer to a program: 4 ms of work. */
+  heapListed: 1_000,
   /** Servers, and pools, that left and that a slow stream can be told of; one that lags behind that begins anew. */
   departed: 4_096,
   /** Pools that are listed. */

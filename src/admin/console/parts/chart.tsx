@@ -36,8 +36,8 @@ function colour(name: string): string {
   return color;
 }
 
-/** What the axis of time covers: as much when the first points come as later, so that nothing jumps. */
-const SPAN_S = 180;
+/** What the axis of time covers at least: the first points shall not fill it, and jump as more come. */
+const SPAN_S = 60;
 
 function spanOf(_: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax {
   const end = high ?? Date.now() / 1000;
@@ -64,7 +64,7 @@ function optionsFor(
     axes: [
       {
         ...axis,
-        space: 84,
+        space: 60,
         size: 24,
         values: (_, times) => times.map(time => clock(time * 1000)),
       },

@@ -12,7 +12,11 @@ interface PoolsProps {
 export function Pools({ store, onPool }: PoolsProps) {
   const pools = [...store.pools.values()].sort((a, b) => (a.service < b.service ? -1 : 1));
   return (
-    <Panel title="Pools" class="heap" tools={<span class="muted">choose one for its heap</span>}>
+    <Panel
+      title="Pools"
+      class="heap"
+      tools={pools.length > 0 && <span class="muted">choose one for its heap</span>}
+    >
       {pools.length === 0 ? (
         <p class="empty">
           {store.complete ? (
