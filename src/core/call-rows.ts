@@ -68,6 +68,8 @@ const LATENCY = 4;
 /** f by own calls, and the time at which it was that. */
 const FAILURE = 5;
 const FAILURE_TIME = 6;
+/** Upper quartile of own latencies of served calls, ms; 0: none. */
+const QUARTILE = 7;
 
 /** f below this is 0: a penalty of a picosecond. */
 const FORGOTTEN = 1e-6;
@@ -195,6 +197,11 @@ export class CallRows {
   /** EWMA of own latencies of served calls, ms; NaN: none. */
   latencyOf(slot: number): number {
     return this.sums[(slot << ROW) + LATENCY] as number;
+  }
+
+  /** Upper quartile of own latencies of served calls, ms; 0: none. */
+  upperLatencyOf(slot: number): number {
+    return this.sums[(slot << ROW) + QUARTILE] as number;
   }
 
   /** Own calls served since the last report. */
@@ -350,6 +357,13 @@ export class CallRows {
       const step = latencyMs > present ? SCORE.latencyUp : SCORE.latencyDown;
       sums[row + LATENCY] = present + step * (latencyMs - present);
     }
+    // A quantile by stochastic approximation (Robbins and Monro), in steps of the logarithm; the first calls move it further.
+    const quartile = sums[row + QUARTILE] as number;
+    const calls = sums[row + PROVEN] as number;
+    const move = calls * SCORE.quartileStep > 1 ? SCORE.quartileStep : 1 / calls;
+    if (quartile === 0) sums[row + QUARTILE] = latencyMs;
+    else if (latencyMs > quartile) sums[row + QUARTILE] = quartile * (1 + 0.75 * move);
+    else sums[row + QUARTILE] = quartile * (1 - 0.25 * move);
   }
 
   private tell(slot: number, now: number, failureChanged: boolean, failed: boolean): void {

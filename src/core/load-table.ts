@@ -70,6 +70,10 @@ export class LoadTable extends CallRows {
 
   /** Variance of a window's completions per expected one: see `learnCapacity`. */
   private variance: number = SCORE.capacityVariance;
+  /** Mean difference of the logarithms of a server's completions per utilization from one window to the next. */
+  private jitter = 0;
+  /** Completions per utilization of the last window; 0: none, or too few. */
+  private windowRate = new Float64Array(0);
   private readonly free: number[] = [];
   private readonly capacityCell: CapacityCell = { served: 0, busyS: 0, known: false };
   private readonly failureCell = new Float64Array(1);
@@ -125,6 +129,7 @@ export class LoadTable extends CallRows {
     this.served[slot] = 0;
     this.busyS[slot] = 0;
     this.capacity[slot] = 0;
+    this.windowRate[slot] = 0;
     this.capacityTime[slot] = Number.NEGATIVE_INFINITY;
     this.failureReported[slot] = 0;
     this.doubt[slot] = 0;
@@ -156,10 +161,11 @@ export class LoadTable extends CallRows {
    * late holds for all: their servers are the same.
    */
   tellAges(ageOverResidence: number): void {
-    const forgotten = this.variance + 0.2 * (SCORE.capacityVariance - this.variance);
-    let told = 0;
-    if (ageOverResidence > SCORE.varianceFromAge) told = SCORE.varianceOfAge * ageOverResidence;
-    this.variance = Math.max(SCORE.capacityVariance, forgotten, Math.min(SCORE.mostVariance, told));
+    const { varianceOfAge, varianceFromAge, leastVariance, capacityVariance, mostVariance } = SCORE;
+    const seen = varianceOfAge * ageOverResidence;
+    const most = ageOverResidence > varianceFromAge ? mostVariance : capacityVariance;
+    const told = Math.max(leastVariance, Math.min(most, seen));
+    this.variance = Math.max(told, this.variance + 0.2 * (told - this.variance));
   }
 
   /** Takes a report in and re-keys the server in every pool it is in. */
@@ -193,13 +199,29 @@ export class LoadTable extends CallRows {
         cell.busyS = this.busyS[slot] as number;
         cell.known = (this.capacity[slot] as number) > 0;
         const busyS = (utilization * windowMs) / 1000;
-        this.capacity[slot] = learnCapacity(cell, served, busyS, windowMs, interval, this.variance);
+        const noise = this.noiseWith(slot, served, busyS);
+        this.capacity[slot] = learnCapacity(cell, served, busyS, windowMs, interval, this.variance, noise);
         this.served[slot] = cell.served;
         this.busyS[slot] = cell.busyS;
         this.capacityTime[slot] = now;
       }
     }
     this.announce(slot, now);
+  }
+
+  /**
+   * How noisy windows of enough calls are, over all servers: by the difference of each to the one before, in which what
+   * a server can do and how that changes falls out.
+   */
+  private noiseWith(slot: number, served: number, busyS: number): number {
+    const before = this.windowRate[slot] as number;
+    const rate = served >= SCORE.noiseCalls ? served / busyS : 0;
+    this.windowRate[slot] = rate;
+    if (before > 0 && rate > 0) {
+      this.jitter += SCORE.noiseStep * (Math.abs(Math.log(rate / before)) - this.jitter);
+    }
+    // Of two normal values the mean difference is 2/√π times their standard deviation.
+    return this.jitter * (Math.sqrt(Math.PI) / 2);
   }
 
   /** Takes over what another balancer learned from a report; same effect as the report itself. */
@@ -304,6 +326,7 @@ export class LoadTable extends CallRows {
     this.served = wider(Float64Array, this.served);
     this.busyS = wider(Float64Array, this.busyS);
     this.capacity = wider(Float64Array, this.capacity);
+    this.windowRate = wider(Float64Array, this.windowRate);
     this.capacityTime = wider(Float64Array, this.capacityTime);
     this.failureReported = wider(Float64Array, this.failureReported);
     this.doubt = wider(Float64Array, this.doubt);

@@ -37,12 +37,15 @@ export class PoolScores {
   private usualAgeMs = 0;
   /** Σ o and Σ c of eligible members that report, and how many these are. */
   private sumOthers = 0;
+  /** Σ ō of the same. */
+  private sumMean = 0;
   private sumCapacity = 0;
   private counting = 0;
 
   /** What of a member is in the sums now; its capacity is 0 where it does not count. */
   private countedOthers = new Float64Array(0);
   private countedCapacity = new Float64Array(0);
+  private countedMean = new Float64Array(0);
   private countedOwn = new Float64Array(0);
   /** By member: 1 where its capacity was learned from enough calls once. */
   private mature = new Float64Array(0);
@@ -51,6 +54,9 @@ export class PoolScores {
   /** By member: slow mean of own calls in flight, and when it was computed. */
   private ownMean = new Float64Array(0);
   private ownMeanTime = new Float64Array(0);
+
+  /** Geometric mean of capacity/g · upper latency, ms, over members of known capacity; where there is none, of the latency. */
+  private usualWork = Number.NaN;
 
   private readonly cell = new Float64Array(1);
   private readonly round = {
@@ -61,6 +67,10 @@ export class PoolScores {
     ages: 0,
     logAges: 0,
     busy: 0,
+    logWork: 0,
+    works: 0,
+    logLatency: 0,
+    latencies: 0,
   };
   private readonly loads: LoadTable;
 
@@ -70,6 +80,7 @@ export class PoolScores {
 
   grow(capacity: number): void {
     this.parts = enlarged(this.parts, capacity << ROW);
+    this.countedMean = enlarged(this.countedMean, capacity);
     this.countedOthers = enlarged(this.countedOthers, capacity);
     this.countedCapacity = enlarged(this.countedCapacity, capacity);
     this.countedOwn = enlarged(this.countedOwn, capacity);
@@ -112,7 +123,7 @@ export class PoolScores {
   }
 
   leave(member: number): void {
-    this.share(member, 0, 0, 0);
+    this.share(member, 0, 0, 0, 0);
   }
 
   /** Learns W from an own call that was served. */
@@ -143,7 +154,10 @@ export class PoolScores {
     // At once: against a guess the first servers to be known could look many times too fast or slow.
     if (learned > 0 && Number.isNaN(this.meanCapacity)) this.meanCapacity = learned;
     const mean = this.mean();
-    const capacity = driftedCapacity(learned, mean, now - (loads.capacityTime[slot] as number));
+    const capacity =
+      learned > 0
+        ? driftedCapacity(learned, mean, now - (loads.capacityTime[slot] as number))
+        : this.capacityByLatency(slot, mean);
     const { parts } = this;
     const row = member << ROW;
     const calls = loads.provenSince(slot);
@@ -157,17 +171,19 @@ export class PoolScores {
     const last = loads.others[slot] as number;
     const reports = !Number.isNaN(last);
     const ownMean = this.meanOwnOf(member, slot, now);
-    if (eligible && reports) this.share(member, last, ownMean, scaled);
-    else this.share(member, 0, 0, 0);
+    const othersMean = loads.othersMean[slot] as number;
+    if (eligible && reports) this.share(member, last, othersMean, ownMean, scaled);
+    else this.share(member, 0, 0, 0, 0);
     const fair = this.sumCapacity > 0 ? Math.max(0, (this.sumOthers * scaled) / this.sumCapacity) : 0;
     let others = fair;
     let stale = 1;
     if (!reports) {
-      if (this.sumOwn > SCORE.ownFloor)
-        others = 0.5 * fair + 0.5 * ((this.sumOthers * ownMean) / this.sumOwn);
+      if (this.sumOwn > SCORE.ownFloor) {
+        others = this.sumMean * (0.5 * (scaled / this.sumCapacity) + 0.5 * (ownMean / this.sumOwn));
+      }
     } else {
       const age = now - (loads.reportTime[slot] as number);
-      const prior = 0.5 * (loads.othersMean[slot] as number) + 0.5 * fair;
+      const prior = 0.5 * othersMean + 0.5 * fair;
       const interval = loads.intervalMs[slot] as number;
       others = othersEstimate(last, prior, age, this.forgetting(), sweepRoundMs(interval));
       if (interval > 0 && age > SCORE.staleIntervals * interval) {
@@ -187,6 +203,15 @@ export class PoolScores {
     this.parts[(member << ROW) + PENALTY] = failure * failure * SCORE.failureCostS * this.mean();
   }
 
+  /** Capacity of a member that tells none: by how long calls take there, against the others. */
+  private capacityByLatency(slot: number, mean: number): number {
+    const latency = this.loads.upperLatencyOf(slot);
+    if (!(latency > 0) || Number.isNaN(this.usualWork)) return mean;
+    if (Math.max(this.residence(), this.meanAgeMs) > SCORE.latencyMostMs) return mean;
+    const faster = this.usualWork / latency;
+    return mean * Math.max(1 / SCORE.latencySlower, Math.min(SCORE.latencyFaster, faster));
+  }
+
   /** Slow mean of own calls in flight on a member. */
   private meanOwnOf(member: number, slot: number, now: number): number {
     const own = this.loads.own(slot);
@@ -199,18 +224,20 @@ export class PoolScores {
   }
 
   /** Puts a member's part of the sums in the place of what it was; 0 of both takes it out. */
-  private share(member: number, others: number, own: number, capacity: number): void {
+  private share(member: number, others: number, mean: number, own: number, capacity: number): void {
     const counted = this.countedCapacity[member] as number;
     if (counted > 0) this.counting--;
     if (capacity > 0) this.counting++;
     this.sumOthers += others - (this.countedOthers[member] as number);
+    this.sumMean += mean - (this.countedMean[member] as number);
+    this.countedMean[member] = mean;
     this.sumCapacity += capacity - counted;
     this.sumOwn += own - (this.countedOwn[member] as number);
     this.countedOthers[member] = others;
     this.countedOwn[member] = own;
     this.countedCapacity[member] = capacity;
     // What rounding leaves behind would be shared out by what rounding leaves behind.
-    if (this.counting === 0) this.sumOthers = this.sumCapacity = this.sumOwn = 0;
+    if (this.counting === 0) this.sumOthers = this.sumMean = this.sumCapacity = this.sumOwn = 0;
   }
 
   /** Counts an eligible member into the round that `endRound` closes. */
@@ -222,6 +249,16 @@ export class PoolScores {
     if (learned > 0) {
       round.logs += Math.log(learned);
       round.known++;
+    }
+    const latency = this.loads.upperLatencyOf(slot);
+    if (latency > 0) {
+      if (learned > 0) {
+        round.logWork += Math.log(learned * latency);
+        round.works++;
+      } else {
+        round.logLatency += Math.log(latency);
+        round.latencies++;
+      }
     }
     const age = this.loads.meanAgeMs(slot, now);
     if (age > 0) {
@@ -236,6 +273,8 @@ export class PoolScores {
     const round = this.round;
     this.ownPerWeight = round.weight > 0 ? round.own / round.weight : 0;
     this.meanCapacity = round.known > 0 ? Math.exp(round.logs / round.known) : Number.NaN;
+    if (round.works > 0) this.usualWork = Math.exp(round.logWork / round.works) / this.mean();
+    else this.usualWork = round.latencies > 0 ? Math.exp(round.logLatency / round.latencies) : Number.NaN;
     if (round.busy > 0) {
       const age = round.ages / round.busy;
       // A slow mean: a stuck server must not pull up what it is compared with.
@@ -248,6 +287,7 @@ export class PoolScores {
     }
     round.weight = round.own = 0;
     round.logs = round.known = round.ages = round.logAges = round.busy = 0;
+    round.logWork = round.works = round.logLatency = round.latencies = 0;
   }
 
   /** The score's terms by name, for people. */
@@ -274,6 +314,7 @@ export class PoolScores {
   /** Throws where the sums are not those of the members that count. */
   verify(members: { isOut(member: number): boolean; readonly slots: Int32Array }): void {
     let others = 0;
+    let means = 0;
     let capacity = 0;
     let counting = 0;
     members.slots.forEach((slot, member) => {
@@ -284,13 +325,16 @@ export class PoolScores {
         );
       }
       others += this.countedOthers[member] as number;
+      means += this.countedMean[member] as number;
       capacity += this.countedCapacity[member] as number;
       if (counts) counting++;
     });
     const near = (sum: number, exact: number): boolean => Math.abs(sum - exact) <= 1e-6 * (1 + exact);
-    if (counting !== this.counting || !near(this.sumOthers, others) || !near(this.sumCapacity, capacity)) {
+    const isNear =
+      near(this.sumOthers, others) && near(this.sumMean, means) && near(this.sumCapacity, capacity);
+    if (counting !== this.counting || !isNear) {
       throw new Error(
-        `sums of ${this.counting}: ${this.sumOthers}, ${this.sumCapacity}; of ${counting}: ${others}, ${capacity}`,
+        `sums of ${this.counting}: ${this.sumOthers}, ${this.sumMean}, ${this.sumCapacity}; of ${counting}: ${others}, ${means}, ${capacity}`,
       );
     }
   }

@@ -11,12 +11,14 @@
  *              ô     = prior + (o − prior)·w,  w = exp(−age / Ā),  Ā = mean age of own calls in flight, which
  *              is that of what is left of them; w is its mean over the time until ô is computed next: at a
  *              report and in each sweep
- *            of one that never reports: ½·(fair share) + ½·(mean own there)·(Σ o)/(Σ mean own), since others
- *            see it as we do; the fair share alone, which does not fall where it idles, would starve it
+ *            of one that never reports: Σ ō · (½·c / Σ c + ½·(mean own there)/(Σ mean own)), since others
+ *            see it as we do; the fair share alone, which does not fall where it idles, would starve it, and
+ *            Σ o, of single looks, would lead all calls to those that report and away from them by turns
  *     δ      2: a bias towards large servers; 0.5 is best for the mean, 2 for the 99th percentile
  *     c      learned capacity in calls/s times weight, on a grid of e^0.25 around the pool's geometric
  *            mean g, so that noise in it does not send every balancer to the same server; as long as it was
- *            learned from few calls it is believed in part
+ *            learned from few calls it is believed in part; the noisier reports are, the longer it remembers; of
+ *            one that tells none: (mean of c · q of those that do) / q, the upper quartile of own latencies there
  *     stale  1 while reports come; when the last one is older than 1.5·T:
  *              max(1, ℓ / (1.5·W)) · max(1, ā / (3·Ā)),  ℓ latency there, W mean latency of the pool,
  *              ā mean age of own calls there
@@ -59,16 +61,28 @@ export const SCORE = {
   capacityMinCalls: 5,
   /** Without news a capacity drifts to the pool's mean over this time, ms. */
   capacityDriftMs: 20_000,
-  /** Least variance of a window's completions per expected completion; 1 is Poisson, 8 bears heavy tails. */
+  /**
+   * Error that a capacity may have by the noise of the windows it was learned from, and the longest memory that is taken
+   * for that, ms. A window contradicts what was learned where it is so many times the noise off.
+   */
+  capacityError: 0.05,
+  capacityMostMs: 30_000,
+  contradiction: 4,
+  /** EWMA step of that noise a report, over all servers: one that changes must not hide by its own change. */
+  noiseStep: 0.02,
+  /** Completions of a window from which on it tells of that noise; in fewer it is chance. */
+  noiseCalls: 20,
+  /** Variance of a window's completions per expected completion, where nothing is known: 1 is Poisson, 8 bears heavy tails. */
   capacityVariance: 8,
   /**
    * That variance is that of service times over their mean squared, and the mean age of calls in flight over W is half
-   * of it plus a half. So it is this many times that ratio, for safety, and at most so much. The ages of servers
-   * are put together by their logarithms, and a ratio counts from `varianceFromAge` on: one server in trouble among ten
-   * must not put off its own discovery.
+   * of it plus a half. So it is this many times that ratio, for safety, within these bounds. The ages of servers
+   * are put together by their logarithms, and it is above `capacityVariance` for a ratio from `varianceFromAge` on only:
+   * one server in trouble among ten must not put off its own discovery.
    */
   varianceOfAge: 4,
   varianceFromAge: 4,
+  leastVariance: 3,
   mostVariance: 400,
   /** A report is late when older than this many intervals. */
   staleIntervals: 1.5,
@@ -80,6 +94,15 @@ export const SCORE = {
   /** EWMA steps of a server's own latency: up fast, down slowly. */
   latencyUp: 0.3,
   latencyDown: 0.1,
+  /**
+   * Of servers that tell no capacity the upper quartile of latencies speaks, which bears single long calls: its step a
+   * call; how much faster and slower than the pool it may make a server look; and the residence
+   * time above which it says nothing: of long streams those that have ended are the short ones.
+   */
+  quartileStep: 0.02,
+  latencyFaster: 4,
+  latencySlower: 12,
+  latencyMostMs: 5_000,
   /** Residence time before anything was measured, ms. */
   residenceDefaultMs: 50,
   /** Slots that a server of unknown capacity is taken to have: only the scale against L depends on it. */
@@ -102,6 +125,7 @@ export interface CapacityCell {
  * One window's raw rps/utilization (gRFC A58) is too noisy; a window that contradicts what was
  * learned resets it, so that a server that slows down is believed at its first report.
  * @param variance of a window's completions per expected completion
+ * @param noise standard deviation of the logarithm of a window's completions per utilization
  */
 export function learnCapacity(
   cell: CapacityCell,
@@ -110,13 +134,18 @@ export function learnCapacity(
   windowMs: number,
   intervalMs: number,
   variance: number = SCORE.capacityVariance,
+  noise = 0,
 ): number {
-  const memoryMs = Math.max(SCORE.capacityFloorMs, SCORE.capacityIntervals * intervalMs);
-  let keep = Math.exp(-windowMs / memoryMs);
+  const { capacityFloorMs, capacityIntervals, capacityError, capacityMostMs, contradiction } = SCORE;
+  const least = Math.max(capacityFloorMs, capacityIntervals * intervalMs);
+  const quiet = Math.min(capacityMostMs, windowMs * (noise / capacityError) ** 2);
+  let keep = Math.exp(-windowMs / Math.max(least, quiet));
   if (cell.busyS > 0) {
     const expected = (cell.served / cell.busyS) * busyS;
-    const bound = 4 * Math.sqrt(variance * expected + 4);
-    if (Math.abs(served - expected) > bound) keep = 0;
+    const bound = contradiction * Math.sqrt(variance * expected + 4);
+    const logBound = contradiction * Math.max(noise, Math.sqrt(variance / expected));
+    const isOff = Math.abs(served - expected) > bound;
+    if (isOff && (noise === 0 || Math.abs(Math.log(served / expected)) > logBound)) keep = 0;
   }
   cell.served = cell.served * keep + served;
   cell.busyS = cell.busyS * keep + busyS;

