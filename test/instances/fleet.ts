@@ -194,7 +194,8 @@ export class Pickers {
   #over = false;
 
   constructor(balancers: readonly string[], lanes = 3) {
-    this.client = createPickClient({ balancers, service: SERVICE });
+    // As long as callers wait for a call: a process that got no turn for seconds is no failure of a balancer.
+    this.client = createPickClient({ balancers, service: SERVICE, pickTimeoutMs: 10_000 });
     this.#lanes = Array.from({ length: lanes }, () => this.#run());
   }
 
