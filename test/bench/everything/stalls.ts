@@ -15,6 +15,11 @@ export interface Stall {
   /** How late the timer came, and what of it the process worked, ms. */
   readonly ms: number;
   readonly ownMs: number;
+  /**
+   * For how long the kernel had given the core to others meanwhile, and in the 250 ms before: then all that came in that
+   * time is done at once, and the stall is no fault of the process.
+   */
+  readonly awayMs: number;
   /** What of it collections took. */
   readonly gcMs: number;
 }
@@ -26,6 +31,8 @@ export interface Explained extends Stall {
 /** Shorter ones are not noted. */
 export const NOTED_MS = 3;
 const TICK_MS = 1;
+/** How long it shows that the process was not on its core. */
+const AWAY_SHOWS_MS = 250;
 /** Collections are told of a little after they were. */
 const TOLD_AFTER_MS = 200;
 const PROFILE_EACH_US = 1_000;
@@ -47,14 +54,18 @@ function watch(into: string): void {
   const out = openSync(into, 'a');
   let before = performance.now();
   let cpu = process.cpuUsage();
+  let absences: { readonly at: number; readonly ms: number }[] = [];
   setInterval(() => {
     const now = performance.now();
     const used = process.cpuUsage();
-    const gap = now - before;
-    if (gap > NOTED_MS + TICK_MS) {
+    const late = now - before - TICK_MS;
+    const worked = (used.user + used.system - cpu.user - cpu.system) / 1_000;
+    if (late - worked > 0.5) absences.push({ at: now, ms: late - worked });
+    if (late > NOTED_MS) {
       const from = before;
-      const worked = (used.user + used.system - cpu.user - cpu.system) / 1_000;
-      const told = { at: Date.now(), ms: gap - TICK_MS, ownMs: Math.min(gap - TICK_MS, worked) };
+      absences = absences.filter(({ at }) => at > now - AWAY_SHOWS_MS);
+      const awayMs = absences.reduce((sum, { ms }) => sum + ms, 0);
+      const told = { at: Date.now(), ms: late, ownMs: Math.min(late, worked), awayMs };
       setTimeout(() => {
         const gcMs = collections.reduce(
           (sum, gc) => sum + Math.max(0, Math.min(gc.to, now) - Math.max(gc.from, from)),
