@@ -32,6 +32,12 @@ export function resolvePoolRules(own: ParsedPoolRules, all: ParsedRules): Health
 }
 
 function resolveOutliers(outliers: ParsedRules['outliers']): OutlierSettings {
-  const { interval, baseEjection, maxEjection, ...same } = outliers;
-  return { ...same, intervalMs: interval, baseEjectionMs: baseEjection, maxEjectionMs: maxEjection };
+  const { interval, baseEjection, maxEjection, leftAlone, ...same } = outliers;
+  return {
+    ...same,
+    intervalMs: interval,
+    baseEjectionMs: baseEjection,
+    maxEjectionMs: maxEjection,
+    leftAloneMs: leftAlone,
+  };
 }

@@ -11,7 +11,7 @@
 import { Outcome } from './core.ts';
 import type { LeaseTable } from './lease.ts';
 import { LOAD_LIMITS } from './limits.ts';
-import { SCORE } from './score.ts';
+import { failureStep, SCORE } from './score.ts';
 
 /** A pool's side of a row: told when the row's load has changed. */
 export interface RowListener {
@@ -83,6 +83,9 @@ export class CallRows {
   /** By slot: relayed calls that rest, open streams without messages. Apart, since few calls have to do with it. */
   private rests = new Int32Array(0);
   private sums = new Float64Array(0);
+  /** By slot: u, the share of failed calls that is usual there, and at how many picks it was that. */
+  private usual = new Float64Array(0);
+  private usualAt = new Uint32Array(0);
   private members: (Membership[] | undefined)[] = [];
   /** The pool of a row that is in one pool only. */
   private onlyPool: (RowListener | undefined)[] = [];
@@ -98,6 +101,12 @@ export class CallRows {
     const sums = new Float64Array(slots << ROW);
     sums.set(this.sums);
     this.sums = sums;
+    const usual = new Float64Array(slots);
+    usual.set(this.usual);
+    this.usual = usual;
+    const usualAt = new Uint32Array(slots);
+    usualAt.set(this.usualAt);
+    this.usualAt = usualAt;
     while (this.members.length < slots) {
       this.members.push(undefined);
       this.onlyPool.push(undefined);
@@ -112,6 +121,8 @@ export class CallRows {
     this.counts[row + GENERATION] = generation;
     this.counts[row + MEMBER] = NONE;
     this.rests[slot] = 0;
+    this.usual[slot] = 0;
+    this.usualAt[slot] = 0;
     this.sums.fill(0, row, row + (1 << ROW));
     this.sums[row + LATENCY] = Number.NaN;
   }
@@ -129,6 +140,7 @@ export class CallRows {
     this.settleLeases(slot, UNBOUNDED);
     this.sums[row + FAILURE] = 0;
     this.sums[row + FAILURE_TIME] = 0;
+    this.usual[slot] = 0;
     this.sums[row + PROVEN] = 0;
     this.sums[row + PROVEN_BEFORE] = 0;
   }
@@ -330,13 +342,25 @@ export class CallRows {
       failureChanged = (sums[row + FAILURE] as number) > 0;
       this.succeeded(row, now, latencyMs);
     } else if (failureChanged) {
-      this.ageFailure(row, now);
-      const failure = sums[row + FAILURE] as number;
-      sums[row + FAILURE] = failure + SCORE.failureStep * (1 - failure);
-      sums[row + FAILURE_TIME] = now;
+      this.failed(slot, now);
     }
     this.tell(slot, now, failureChanged, outcome === Outcome.FAILURE);
     return true;
+  }
+
+  private failed(slot: number, now: number): void {
+    const { sums } = this;
+    const row = slot << ROW;
+    this.ageFailure(row, now);
+    const failure = sums[row + FAILURE] as number;
+    // Its decay by the calls between is made up for here, so that calls that are served have nothing to do with it.
+    const picks = this.picksOf(slot);
+    const calls = (picks - (this.usualAt[slot] as number)) >>> 0;
+    const usual = (this.usual[slot] as number) * Math.exp(-SCORE.usualStep * calls);
+    sums[row + FAILURE] = failure + failureStep(failure, usual) * (1 - failure);
+    sums[row + FAILURE_TIME] = now;
+    this.usual[slot] = usual + SCORE.usualStep * (1 - usual);
+    this.usualAt[slot] = picks;
   }
 
   private succeeded(row: number, now: number, latencyMs: number): void {

@@ -329,6 +329,16 @@ export class Detector {
       const ejection = group?.streak(slot, now);
       if (ejection !== undefined) this.ejectOutlier(ejection);
     }
+    for (const slot of this.counts.doubted) {
+      if (this.counts.streak(slot) < 2) {
+        this.counts.doubted.delete(slot);
+        continue;
+      }
+      const ejection = this.groups
+        .get(this.entries.get(this.mesh.idOf(slot))?.home ?? '')
+        ?.leftAlone(slot, now);
+      if (ejection !== undefined) this.ejectOutlier(ejection);
+    }
     for (const group of this.groups.values()) {
       const { ejections, returns } = group.look(now);
       for (const ejection of ejections) this.ejectOutlier(ejection);

@@ -13,7 +13,12 @@ const STREAK = 2;
 /** Streak at which the server is due; 0 is never. */
 const LIMIT = 3;
 
+/** A streak from which on chance is the less likely reason. */
+const DOUBTED = 2;
+
 export class OutcomeCounts {
+  /** Slots that have failed twice in a row, and may have served one since. */
+  readonly doubted = new Set<number>();
   /** Slots whose streak has reached its limit since they were last taken, in that order. */
   private due: number[] = [];
   private cells = new Int32Array(0);
@@ -21,6 +26,7 @@ export class OutcomeCounts {
 
   /** A server begins with nothing counted. @param streakLimit failures in a row that make it due; 0: none do */
   begin(slot: number, streakLimit: number): void {
+    this.doubted.delete(slot);
     if (slot >= this.times.length) this.grow(slot + 1);
     this.reset(slot);
     this.cells[(slot << ROW) + STREAK] = 0;
@@ -48,6 +54,7 @@ export class OutcomeCounts {
       const streak = (cells[row + STREAK] as number) + 1;
       cells[row + STREAK] = streak;
       this.times[slot] = now;
+      if (streak === DOUBTED) this.doubted.add(slot);
       if (streak === cells[row + LIMIT]) this.due.push(slot);
     }
   }
@@ -78,6 +85,7 @@ export class OutcomeCounts {
 
   /** Forgets failures in a row: for a server that starts anew. */
   clearStreak(slot: number): void {
+    this.doubted.delete(slot);
     this.cells[(slot << ROW) + STREAK] = 0;
   }
 

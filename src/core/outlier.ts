@@ -5,6 +5,9 @@
  *   each sweep   success rate        rate < mean − factor · σ over those with enough calls
  *                failure percentage  share of failed calls above a threshold
  *   at once      consecutive         so many failures in a row
+ *                left alone          fewer in a row, and no call for `leftAloneMs` since: the score keeps calls away
+ *                                    from it, so that it would never have as many; where its neighbours serve, and
+ *                                    fail so few that this is no chance: (share that they fail)^streak < 10⁻⁵
  *
  *   ejected for  min(base · n, max(base, most)), n the ejections so far; each whole interval without one takes 1 off n
  *   never        once a share `maxEjected` of the group is out: "If the percentage of ejected addresses is
@@ -25,6 +28,8 @@ export interface OutlierSettings {
   readonly maxEjected: number;
   /** Failures in a row that eject; 0 is off. */
   readonly consecutiveFailures: number;
+  /** Time without a call after which fewer failures in a row eject, ms; 0 is off. */
+  readonly leftAloneMs: number;
   readonly successRate: {
     /** Standard deviations below the mean; 0 is off. */
     readonly factor: number;
@@ -49,9 +54,15 @@ export const OUTLIER_DEFAULTS: OutlierSettings = {
   maxEjectionMs: 300_000,
   maxEjected: 0.1,
   consecutiveFailures: 5,
+  leftAloneMs: 3_000,
   successRate: { factor: 1.9, enforced: 1, minHosts: 5, minCalls: 100 },
   failureShare: { threshold: 0.85, enforced: 1, minHosts: 5, minCalls: 50 },
 };
+
+/** Likelihood of a streak by chance below which it is none. */
+const CHANCE = 1e-5;
+/** How long a neighbour's last call may be over for it to be one that serves, as a part of `leftAloneMs`. */
+const LATELY = 1 / 3;
 
 /** A server that is to be out, and why in words. */
 export interface Ejection {
@@ -122,6 +133,7 @@ export class OutlierGroup {
     if (member === undefined) return undefined;
     const { until, multiplier } = member;
     this.readmit(slot);
+    this.counts.clearStreak(slot);
     this.members.delete(slot);
     return { until, multiplier };
   }
@@ -157,6 +169,32 @@ export class OutlierGroup {
     // Refused for the share that is out already: it is due again after as many more.
     if (ejection === undefined) this.counts.clearStreak(slot);
     return ejection;
+  }
+
+  /** A server with failures in a row that gets no calls: its ejection, where it is one and possible. */
+  leftAlone(slot: number, now: number): Ejection | undefined {
+    const member = this.members.get(slot);
+    const { leftAloneMs } = this.settings;
+    if (member === undefined || leftAloneMs === 0 || this.streakLimit === 0) return undefined;
+    const idleMs = now - this.counts.answeredAt(slot);
+    if (!(idleMs >= leftAloneMs) || member.until >= 0 || !member.eligible) return undefined;
+    let neighbours = 0;
+    let serving = 0;
+    let served = 0;
+    let failed = 0;
+    for (const [other, { eligible }] of this.members) {
+      if (other === slot || !eligible) continue;
+      neighbours++;
+      served += this.counts.served(other);
+      failed += this.counts.failed(other);
+      const isServing = this.counts.streak(other) === 0;
+      if (isServing && now - this.counts.answeredAt(other) <= leftAloneMs * LATELY) serving++;
+    }
+    const streak = this.counts.streak(slot);
+    const chance = ((failed + 1) / (served + failed + 1)) ** streak;
+    if (serving * 2 <= neighbours || !(chance < CHANCE)) return undefined;
+    const since = `${(idleMs / 1_000).toFixed(1)} s ago`;
+    return this.eject(slot, member, now, `failed ${streak} calls in a row, the last one ${since}`);
   }
 
   /** Looks at the time: sweeps where one is due. Who is ejected by it, and who may come back. */

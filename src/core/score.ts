@@ -22,7 +22,9 @@
  *     stale  1 while reports come; when the last one is older than 1.5·T:
  *              max(1, ℓ / (1.5·W)) · max(1, ā / (3·Ā)),  ℓ latency there, W mean latency of the pool,
  *              ā mean age of own calls there
- *     f      share of failed calls, decaying over 10 s; the square forgives a single stray failure
+ *     f      share of failed calls, decaying over 10 s; the square forgives a single stray failure. Its step is 0.1, and
+ *            at a failure times f / (4·(u + 0.5 %)) where that is more, u = the share that is usual there: from a server
+ *            without failures a second one soon after the first says much, from one that fails a few calls anyway nothing
  *     L      1 s: what a certain failure is worth in waiting
  *
  * Why so: acting on reports alone herds (Mitzenmacher, "How Useful Is Old Information?", TPDS 2000);
@@ -37,6 +39,11 @@ export const SCORE = {
   failureCostS: 1,
   /** EWMA step of f per own completion. */
   failureStep: 0.1,
+  /** f over this many times the usual share, and that share where there were no failures, make the step longer. */
+  failureSurprise: 4,
+  usualFloor: 0.005,
+  /** EWMA step of the usual share. */
+  usualStep: 0.002,
   /** Decay of f without completions, ms. */
   failureDecayMs: 10_000,
   /** Step of the capacity grid, natural logarithm. */
@@ -209,6 +216,12 @@ export function staleFactor(
 function atLeastOne(factor: number): number {
   // biome-ignore lint/complexity/useMathMinMax: Math.max hands NaN on, which here means "nothing known"
   return factor > 1 ? factor : 1;
+}
+
+/** The step of f at a failure, f and the usual share being those before it. */
+export function failureStep(failure: number, usual: number): number {
+  const surprise = failure / (SCORE.failureSurprise * (usual + SCORE.usualFloor));
+  return Math.min(1, SCORE.failureStep * Math.max(1, surprise));
 }
 
 /** f after `idleMs` without a completion. */

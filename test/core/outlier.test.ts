@@ -53,6 +53,49 @@ test('five failures in a row eject at once, and one success in between does not'
   assert.equal(ejection?.forMs, 30_000);
 });
 
+test('fewer in a row eject where the server gets no calls any more, and its neighbours fail none', () => {
+  const rig = new Group(10);
+  const neighbours = (failed = 0): void => {
+    for (let slot = 0; slot < 10; slot++) if (slot !== 1) rig.calls(slot, 50, failed);
+  };
+  const fail = (): void => rig.counts.count(1, Outcome.FAILURE, rig.now);
+  neighbours();
+  fail();
+  fail();
+  assert.deepEqual([...rig.counts.doubted], [1]);
+  rig.now += 2_900;
+  neighbours();
+  assert.equal(rig.group.leftAlone(1, rig.now), undefined, 'not for long enough');
+  rig.now += 100;
+  const { cause, forMs } = rig.group.leftAlone(1, rig.now) ?? {};
+  assert.equal(cause, 'failed 2 calls in a row, the last one 3.0 s ago');
+  assert.equal(forMs, 30_000);
+  rig.group.readmit(1);
+  assert.equal(rig.counts.doubted.size, 0);
+
+  // Nobody has calls: that it has none tells nothing.
+  fail();
+  fail();
+  rig.now += 5_000;
+  assert.equal(rig.group.leftAlone(1, rig.now), undefined);
+  // Others fail some too: two in a row are no wonder, four are one.
+  neighbours(3);
+  assert.equal(rig.group.leftAlone(1, rig.now), undefined);
+  fail();
+  fail();
+  rig.now += 3_000;
+  neighbours(3);
+  assert.match(rig.group.leftAlone(1, rig.now)?.cause ?? '', /^failed 4 calls in a row/);
+  // Off, by itself or with all rules of failures in a row.
+  for (const off of [{ leftAloneMs: 0 }, { consecutiveFailures: 0 }, { maxEjected: 0 }]) {
+    const other = new Group(10, off);
+    for (let slot = 0; slot < 10; slot++) if (slot !== 1) other.calls(slot, 100, 0);
+    other.counts.count(1, Outcome.FAILURE, other.now - 3_000);
+    other.counts.count(1, Outcome.FAILURE, other.now - 3_000);
+    assert.equal(other.group.leftAlone(1, other.now), undefined);
+  }
+});
+
 test('a limit that is lowered below a streak is met all the same', () => {
   const rig = new Group(10);
   for (let n = 0; n < 4; n++) rig.counts.count(1, Outcome.FAILURE, 0);

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import {
   decayedFailure,
   driftedCapacity,
+  failureStep,
   gridStepOf,
   learnCapacity,
   othersEstimate,
@@ -111,4 +112,14 @@ test('failures decay over ten seconds', () => {
   assert.equal(decayedFailure(0, 1), 0);
   assert.ok(Math.abs(decayedFailure(1, 10_000) - 1 / Math.E) < 1e-12);
   assert.equal(decayedFailure(0.5, -3), 0.5, 'a clock that jumps back changes nothing');
+});
+
+test('a second failure soon says much of a server without failures, and nothing of one that fails some anyway', () => {
+  const afterTwo = (usual: number): number => {
+    const first = failureStep(0, usual);
+    return first + failureStep(first, usual + SCORE.usualStep) * (1 - first);
+  };
+  assert.equal(failureStep(0, 0), 0.1);
+  assert.ok(afterTwo(0) > 0.4 && afterTwo(0.05) < 0.2);
+  assert.equal(failureStep(afterTwo(0), SCORE.usualStep * 2), 1, 'a third one leaves no doubt');
 });

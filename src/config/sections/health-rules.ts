@@ -72,6 +72,16 @@ const outliers = k.section('Ejecting backends that fail calls which others serve
       { integer: true, least: 0, most: 1_000_000 },
     )
     .prefault(OUTLIER_DEFAULTS.consecutiveFailures),
+  leftAlone: k
+    .duration(
+      {
+        about:
+          'Fewer failed calls in a row, two at least, eject once a backend has had no call for this long, where others serve and fail too few for chance. `0s` is off, as it is without `consecutiveFailures`.',
+        ...LIVE,
+      },
+      { ...UP_TO_HOUR, leastMs: 0, says: 'from 0s to 1h' },
+    )
+    .prefault(`${OUTLIER_DEFAULTS.leftAloneMs}ms`),
   successRate,
   failureShare,
 });
