@@ -12,6 +12,8 @@ export interface Order {
   readonly health?: 'SERVING' | 'NOT_SERVING';
   /** How its calls end from now on; `hang`: never. */
   readonly calls?: 'serve' | 'fail' | 'hang';
+  /** What serving takes from now on, ms. */
+  readonly serviceMs?: number;
 }
 
 const { values } = parseArgs({
@@ -20,11 +22,15 @@ const { values } = parseArgs({
     'no-health': { type: 'boolean', default: false },
     /** Half a second for each health check. */
     'slow-health': { type: 'boolean', default: false },
+    /** What its calls are answered with; by default what they asked. */
+    name: { type: 'string' },
   },
 });
 
 let calls: Order['calls'] = 'serve';
+let serviceMs = 0;
 const pass = (octets: Buffer): Buffer => octets;
+const answerTo = (asked: Buffer): Buffer => (values.name === undefined ? asked : Buffer.from(values.name));
 const server = new grpc.Server();
 server.addService(
   {
@@ -42,7 +48,8 @@ server.addService(
     Call: (call: grpc.ServerUnaryCall<Buffer, Buffer>, done: grpc.sendUnaryData<Buffer>) => {
       if (calls === 'hang') return;
       if (calls === 'fail') done({ code: grpc.status.UNAVAILABLE, details: 'told to fail' });
-      else done(null, call.request);
+      else if (serviceMs === 0) done(null, answerTo(call.request));
+      else setTimeout(() => done(null, answerTo(call.request)), serviceMs);
     },
   },
 );
@@ -58,6 +65,7 @@ process.on('message', (order: Order) => {
     health.setStatus('test.v1.Test', order.health);
   }
   if (order.calls !== undefined) calls = order.calls;
+  if (order.serviceMs !== undefined) serviceMs = order.serviceMs;
   process.send?.('done');
 });
 process.on('disconnect', () => process.exit(0));
