@@ -21,8 +21,8 @@ export interface KafkaOptions {
   readonly within?: readonly (readonly string[])[];
   /** Further lines of every node's server.properties. */
   readonly properties?: readonly string[];
-  /** Scheme of the clients' listener, where it is not PLAINTEXT: `SSL`, `SASL_PLAINTEXT`. */
-  readonly security?: string;
+  /** Further listeners of the only node by their names in capitals, and their schemes: `SSL`, `SASL_SSL`. */
+  readonly listeners?: Readonly<Record<string, string>>;
 }
 
 export interface KafkaNode {
@@ -46,6 +46,8 @@ export interface Kafka {
   /** `host:port` of each broker. */
   readonly brokers: readonly string[];
   readonly nodes: readonly KafkaNode[];
+  /** By name, `host:port` of the further listeners. */
+  readonly listeners: Readonly<Record<string, string>>;
   stop(): Promise<void>;
 }
 
@@ -66,8 +68,11 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
   const folder = mkdtempSync(join(tmpdir(), 'heapmesh-kafka-'));
   const ids = Array.from({ length: count }, (_, i) => i + 1);
   const hosts = ids.map(id => options.hosts?.[id - 1] ?? '127.0.0.1');
-  const ports = await freePorts(2 * count, options.hosts === undefined);
-  const security = options.security ?? 'PLAINTEXT';
+  const further = Object.entries(options.listeners ?? {});
+  const ports = await freePorts(2 * count + further.length, options.hosts === undefined);
+  const addresses = further.map(([name], i) => [name, `${hosts[0]}:${ports[2 * count + i]}`] as const);
+  const listens = addresses.map(([name, address]) => `,${name}://${address}`).join('');
+  const schemes = further.map(([name, scheme]) => `,${name}:${scheme}`).join('');
   const clusterId = uuid();
   const voters = ids.map((id, i) => `${id}@${hosts[i]}:${ports[2 * i + 1]}`).join(',');
   const nodes: Node[] = [];
@@ -81,15 +86,15 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
         `version=1\ncluster.id=${clusterId}\nnode.id=${id}\ndirectory.id=${uuid()}\n`,
       );
       const file = join(folder, `node-${id}.properties`);
-      const listeners = `CLIENTS://${host}:${port},CONTROLLER://${host}:${ports[2 * i + 1]}`;
+      const listeners = `CLIENTS://${host}:${port},CONTROLLER://${host}:${ports[2 * i + 1]}${listens}`;
       writeFileSync(
         file,
         [
           'process.roles=broker,controller',
           `node.id=${id}`,
           `listeners=${listeners}`,
-          `advertised.listeners=CLIENTS://${host}:${port}`,
-          `listener.security.protocol.map=CLIENTS:${security},CONTROLLER:PLAINTEXT`,
+          `advertised.listeners=CLIENTS://${host}:${port}${listens}`,
+          `listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT${schemes}`,
           'controller.listener.names=CONTROLLER',
           'inter.broker.listener.name=CLIENTS',
           `controller.quorum.voters=${voters}`,
@@ -109,6 +114,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
   return {
     nodes,
     brokers: nodes.map(node => node.address),
+    listeners: Object.fromEntries(addresses),
     async stop() {
       await Promise.all(nodes.map(node => node.kill()));
       rmSync(folder, { recursive: true, force: true });

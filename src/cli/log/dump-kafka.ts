@@ -2,7 +2,8 @@
 import { hostname } from 'node:os';
 import { ConfigError, loadConfig } from '../../config/config.ts';
 import { decodeProposal, Message } from '../../state/codec.ts';
-import { reasonOf, Session } from '../../state/kafka/session.ts';
+import { reasonOf } from '../../state/kafka/reasons.ts';
+import { Session } from '../../state/kafka/session.ts';
 import { decodeLoads } from '../../state/load-codec.ts';
 import { printProblems, readConfigFile } from '../check-config.ts';
 import { CliError, Exit, type Io, QuietExit } from '../cli.ts';

@@ -1,7 +1,8 @@
 /** What a new life begins with: the last snapshot of the cluster, and the records of the log behind it. */
 import type { Snapshot } from '../../core/snapshot.ts';
 import { decodeEnvelope, type Envelope } from './envelope.ts';
-import { reasonOf, type Session } from './session.ts';
+import { reasonOf } from './reasons.ts';
+import type { Session } from './session.ts';
 import { type Checked, ensureTopics, type Topics } from './topics.ts';
 
 export interface Recovery {

@@ -1,7 +1,8 @@
 /** What an instance writes: its changes first, then a snapshot where one is due, then its note of load. */
 import { KAFKA_LIMITS } from '../../core/limits.ts';
 import type { Outbox } from './outbox.ts';
-import { type KafkaCluster, kafkaCode, reasonOf, Session } from './session.ts';
+import { reasonOf } from './reasons.ts';
+import { type KafkaCluster, kafkaCode, Session } from './session.ts';
 import { encodeMark, type Snapshots } from './snapshots.ts';
 import type { Topics } from './topics.ts';
 

@@ -3,6 +3,7 @@
  * failed is given up and made anew, beginning with another broker: what a client remembers of a cluster
  * that has just lost a broker is worth less than a fresh look.
  */
+import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { Admin, Consumer, findErrorBy, Producer, type SASLOptions } from '@platformatic/kafka';
 import { KAFKA_LIMITS } from '../../core/limits.ts';
@@ -145,9 +146,14 @@ function optionsOf({ brokers, clientId, tls, sasl }: KafkaCluster, attempt: numb
     requestTimeout: KAFKA_LIMITS.requestMs,
     retries: 1,
     retryDelay: 50,
-    ...(tls !== undefined && { tls }),
+    // Brokers behind one address are told apart by the name that is asked for; an IP address is none.
+    ...(tls !== undefined && { tls, tlsServerName: tls.servername ?? !brokers.some(hasIp) }),
     ...(sasl !== undefined && { sasl }),
   };
+}
+
+function hasIp(broker: string): boolean {
+  return isIP(broker.slice(0, broker.lastIndexOf(':')).replace(/^\[|\]$/g, '')) !== 0;
 }
 
 /** Kafka's own name of what was wrong, such as `OFFSET_OUT_OF_RANGE`; empty where it is something else. */
@@ -170,19 +176,3 @@ const CODES = [
   'NOT_ENOUGH_REPLICAS',
   'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
 ] as const;
-
-/** The innermost reasons of a failure, each once, in words. */
-export function reasonOf(error: unknown): string {
-  const reasons = new Set<string>();
-  const visit = (one: unknown, depth: number): void => {
-    if (!(one instanceof Error) || depth > 6) return;
-    const inner = [...(one instanceof AggregateError ? one.errors : []), one.cause].filter(
-      each => each instanceof Error,
-    );
-    if (inner.length === 0) reasons.add(one.message || one.name);
-    for (const each of inner) visit(each, depth + 1);
-  };
-  visit(error, 0);
-  if (reasons.size === 0) return String(error);
-  return [...reasons].slice(0, 3).join('; ').slice(0, 300);
-}

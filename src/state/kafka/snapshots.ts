@@ -10,7 +10,8 @@ import type { Snapshot } from '../../core/snapshot.ts';
 import { Reader, Writer } from '../bytes.ts';
 import { Message } from '../codec.ts';
 import { type Envelope, encodeEnvelope } from './envelope.ts';
-import { reasonOf, type Session } from './session.ts';
+import { reasonOf } from './reasons.ts';
+import type { Session } from './session.ts';
 import type { Topics } from './topics.ts';
 
 /** What is taken of the log's own state as a snapshot is due. */

@@ -1,7 +1,8 @@
 /** The two topics of a log: made with the settings that it needs, or looked at for what is wrong with theirs. */
 import type { Admin } from '@platformatic/kafka';
 import { KAFKA_LIMITS } from '../../core/limits.ts';
-import { kafkaCode, reasonOf, type Session } from './session.ts';
+import { reasonOf } from './reasons.ts';
+import { kafkaCode, type Session } from './session.ts';
 
 export interface Topics {
   /** Every entry, and notes of load; never compacted. */
