@@ -29,6 +29,11 @@ export const keyOf = {
   instances: 'n',
 };
 
+/** The server that a key names; undefined where it names something else. */
+export function idOfKey(key: string): string | undefined {
+  return key.startsWith('s') ? key.slice(1) : undefined;
+}
+
 interface Changes {
   /** What each record was before, of those that were put. */
   readonly before: ReadonlyMap<string, ServerRecord | undefined>;

@@ -8,13 +8,14 @@
  */
 import { apply } from '../core/fold.ts';
 import { type Snapshot, snapshotOf, storeOf } from '../core/snapshot.ts';
-import { RecordStore } from '../core/store.ts';
+import { idOfKey, RecordStore } from '../core/store.ts';
 import { CodecError, Reader } from './bytes.ts';
 import { MAY_SKIP, Message, readProposal } from './codec.ts';
 import type { Files } from './files.ts';
 import { BROKEN, type FileHead, namesAmong } from './format.ts';
 import { decodeLoads } from './load-codec.ts';
 import type { Recovered } from './log.ts';
+import { QuickFold } from './quick-fold.ts';
 import { readHead, type Scan, scanFile } from './scan.ts';
 import { BadSnapshot, readSnapshot, removeIfThere, type SnapshotFile } from './snapshot-file.ts';
 
@@ -189,14 +190,16 @@ const UNTRACKED = { tracks: false };
 export class Replay {
   readonly snapshotPosition: number;
   readonly #store: RecordStore;
+  readonly #quick: QuickFold;
   readonly #reader = new Reader();
-  readonly #notes = new Map<string, Buffer>();
+  readonly #notes = new Map<string, { readonly room: Buffer; octets: number }>();
   #position: number;
   #skipped: number;
   #notUnderstood: number;
 
   constructor(start: Snapshot | undefined) {
     this.#store = start === undefined ? new RecordStore(UNTRACKED) : storeOf(start, UNTRACKED);
+    this.#quick = new QuickFold(this.#store);
     this.#position = this.snapshotPosition = start?.position ?? 0;
     this.#skipped = start?.skipped ?? 0;
     this.#notUnderstood = start?.notUnderstood ?? 0;
@@ -225,8 +228,15 @@ export class Replay {
     if (type === Message.PROPOSAL) {
       if (position <= this.#position) return;
       this.#position = position;
-      const { understood } = apply(this.#store, readProposal(this.#reader.open(bytes, start, end)));
-      this.#store.trim();
+      if (this.#quick.fold(bytes, start, end)) return;
+      const proposal = readProposal(this.#reader.open(bytes, start, end));
+      this.#quick.before(proposal);
+      const { understood } = apply(this.#store, proposal);
+      this.#quick.after(proposal);
+      for (const key of this.#store.trim()) {
+        const id = idOfKey(key);
+        if (id !== undefined) this.#quick.forget(id);
+      }
       // Of the rest that is tracked nobody asks, and it must not pile up.
       if (position % 1024 === 0) this.#store.takeChanges();
       if (understood === 'may-skip') this.#skipped++;
@@ -243,7 +253,16 @@ export class Replay {
   note(bytes: Buffer, start: number, end: number): void {
     const from = this.#reader.open(bytes, start, end);
     from.byte();
-    this.#notes.set(from.string(), Buffer.from(bytes.subarray(start, end)));
+    const origin = from.string();
+    const octets = end - start;
+    let note = this.#notes.get(origin);
+    if (note === undefined || note.room.length < octets) {
+      note = { room: Buffer.allocUnsafe(octets + (octets >> 2)), octets };
+      this.#notes.set(origin, note);
+    }
+    // The next one takes its place, in the same memory.
+    bytes.copy(note.room, 0, start, end);
+    note.octets = octets;
   }
 
   done(): Pick<RecoveredLog, 'snapshot' | 'loads' | 'notes' | 'entries'> {
@@ -252,7 +271,8 @@ export class Replay {
       skipped: this.#skipped,
       notUnderstood: this.#notUnderstood,
     };
-    const notes = [...this.#notes.values()];
+    this.#quick.settle();
+    const notes = [...this.#notes.values()].map(({ room, octets }) => Buffer.from(room.subarray(0, octets)));
     return {
       snapshot: snapshotOf(this.#store, counts),
       notes,

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Body, Proposal } from '../../src/core/entries.ts';
+import type { Body, Precondition, Proposal } from '../../src/core/entries.ts';
 import { STATE_LIMITS } from '../../src/core/limits.ts';
 import { encodeProposal } from '../../src/state/codec.ts';
 import { filesIn } from '../../src/state/files.ts';
@@ -22,8 +22,16 @@ const BACKENDS = 10_000;
 const FILE_OCTETS = 64 * 2 ** 20;
 const ROUNDS = 5;
 
-/** Servers that register, warm up, fail, come back and register again: what a log is mostly made of. */
-function bodyOf(n: number): [Body, string] {
+/** What a log is made of: by the number of an entry its body, its cause, and perhaps a precondition. */
+type Mix = (n: number) => readonly [body: Body, cause: string, precondition?: Precondition];
+
+const served = (n: number): string => `served ${10 + (n % 5)} calls in 10.${n % 10} s of warm-up`;
+
+/**
+ * Servers that register, warm up, fail, come back, and register again from elsewhere: each entry changes something,
+ * and no claim repeats another. Nothing can be left out of it.
+ */
+const flapping: Mix = n => {
   const id = `backend-7d9c-${n % BACKENDS}`;
   const spec = server(id, {
     address: `10.0.${(n >> 8) & 0xff}.${n & 0xff}:50051`,
@@ -35,10 +43,7 @@ function bodyOf(n: number): [Body, string] {
       return [{ kind: 'claim', source: 'stream', spec }, 'registered itself'];
     case 1: {
       const observation = { phase: 'active', healthy: true } as const;
-      return [
-        { kind: 'observe', id, observation },
-        `served ${10 + (n % 5)} calls in 10.${n % 10} s of warm-up`,
-      ];
+      return [{ kind: 'observe', id, observation }, served(n)];
     }
     case 2: {
       const observation = { phase: 'ejected', healthy: false } as const;
@@ -49,10 +54,52 @@ function bodyOf(n: number): [Body, string] {
       return [{ kind: 'observe', id, observation }, 'the proxy reaches it again'];
     }
   }
-}
+};
+
+/**
+ * Servers as instances write of them, under deploys that never end: one registers, is active, connects anew, fails
+ * once and comes back, is lost and comes back at another address, connects anew, and leaves; the next one has another
+ * name. As many as `BACKENDS` live at once.
+ */
+const rolling: Mix = n => {
+  const life = Math.floor(n / BACKENDS / 12);
+  const id = `backend-${life}-${n % BACKENDS}`;
+  const step = Math.floor(n / BACKENDS) % 12;
+  const host = (life * 2 + Number(step > 6)) & 0xff;
+  const address = `10.${host}.${(n % BACKENDS) >> 8}.${(n % BACKENDS) & 0xff}:50051`;
+  const spec = server(id, { address, labels: { pod: id }, zone: 'z1' });
+  const claim: Body = { kind: 'claim', source: 'stream', spec };
+  const observe = (phase: 'active' | 'ejected' | 'warming'): Body => ({
+    kind: 'observe',
+    id,
+    observation: { phase, healthy: phase !== 'ejected' },
+  });
+  switch (step) {
+    case 0:
+    case 2:
+    case 7:
+    case 9:
+      return [claim, 'registered itself', { kind: 'address', id, address }];
+    case 3:
+      return [observe('ejected'), `the proxy: ${address} refuses connections`];
+    case 4:
+      return [observe('warming'), 'the proxy reaches it again'];
+    case 6:
+      return [{ kind: 'unclaim', source: 'stream', id, how: 'lost' }, 'its report stream broke off'];
+    case 10:
+      return [
+        { kind: 'drain', id, by: 'backend', timeoutMs: 30_000, afterwards: 'remove' },
+        'takes its leave',
+      ];
+    case 11:
+      return [{ kind: 'drained', id }, 'no calls in flight any more'];
+    default:
+      return [observe('active'), served(n)];
+  }
+};
 
 /** Where `snapshotAt` is above 0, a snapshot is made there, as a running instance does every 50,000 entries. */
-async function writeLog(directory: string, snapshotAt = 0): Promise<number> {
+async function writeLog(directory: string, mix: Mix, snapshotAt = 0): Promise<number> {
   const files = filesIn(directory);
   await files.make();
   let chain = 0;
@@ -75,13 +122,14 @@ async function writeLog(directory: string, snapshotAt = 0): Promise<number> {
     const out = new RecordWriter(head.chain);
     while (n < RECORDS && at < FILE_OCTETS && !(n === snapshotAt && at > head.bytes.length)) {
       for (let i = 0; i < 1000 && n < RECORDS; i++) {
-        const [body, cause] = bodyOf(n++);
+        const [body, cause, precondition] = mix(n++);
         const proposal: Proposal = {
           origin: 'lb-1',
           epoch: 1_795_890_617_061,
           n,
           time: 1_795_890_617_061 + n,
           cause,
+          ...(precondition === undefined ? {} : { preconditions: [precondition] }),
           body,
         };
         out.add(encodeProposal(proposal), n, 1_795_890_617_061 + n, at);
@@ -116,9 +164,15 @@ async function costOf(work: () => Promise<unknown>): Promise<Cost> {
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] as number;
 
-async function recovery(suite: BenchSuite, root: string, snapshotAt: number): Promise<void> {
-  const directory = join(root, `recovery-${snapshotAt}`);
-  const octets = await writeLog(directory, snapshotAt);
+async function recovery(
+  suite: BenchSuite,
+  root: string,
+  name: string,
+  mix: Mix,
+  snapshotAt: number,
+): Promise<void> {
+  const directory = join(root, `${name}-${snapshotAt}`);
+  const octets = await writeLog(directory, mix, snapshotAt);
   const files = filesIn(directory);
   const raw: number[] = [];
   const whole: number[] = [];
@@ -137,13 +191,15 @@ async function recovery(suite: BenchSuite, root: string, snapshotAt: number): Pr
   }
   const what =
     snapshotAt === 0 ? 'without a snapshot' : `a snapshot ${RECORDS - snapshotAt} entries before the end`;
-  const group = `a start with ${RECORDS} records (${(octets / 2 ** 20).toFixed(0)} MiB), ${BACKENDS} backends, ${what}`;
+  const group = `a start with ${RECORDS} records (${(octets / 2 ** 20).toFixed(0)} MiB), ${BACKENDS} backends, ${name}, ${what}`;
   suite.record({ group, name: 'read and check', unit: 'ms CPU', value: median(raw) });
   suite.record({
     group,
     name: 'recover',
     unit: 'ms CPU',
     value: median(whole),
+    target: 1_000,
+    reached: median(whole) <= 1_000,
     note: `${median(wall).toFixed(0)} ms in all`,
   });
   suite.record({
@@ -173,7 +229,7 @@ async function durability(suite: BenchSuite, root: string): Promise<void> {
   });
   let n = 0;
   const append = (): Promise<number> => {
-    const [body, cause] = bodyOf(n++);
+    const [body, cause] = flapping(n++);
     return opened.log.append({ origin: 'lb-1', epoch: 1, n, time: n, cause, body });
   };
   for (const atOnce of [1, 64, 1024]) {
@@ -202,8 +258,14 @@ const suite = new BenchSuite('state');
 const root = await mkdtemp(join(tmpdir(), 'heapmesh-bench-'));
 try {
   // As an instance leaves it, and what no instance leaves: no snapshot at all.
-  if (suite.wants('recovery')) await recovery(suite, root, RECORDS - STATE_LIMITS.snapshotEntries);
-  if (suite.wants('recovery')) await recovery(suite, root, 0);
+  for (const [name, mix] of [
+    ['servers that flap', flapping],
+    ['deploys without end', rolling],
+  ] as const) {
+    if (!suite.wants('recovery')) break;
+    await recovery(suite, root, name, mix, RECORDS - STATE_LIMITS.snapshotEntries);
+    await recovery(suite, root, name, mix, 0);
+  }
   if (suite.wants('durability')) await durability(suite, root);
 } finally {
   await rm(root, { recursive: true, force: true });
