@@ -126,21 +126,17 @@ function linesOf<T>(file: string): T[] {
 export interface Scrapes {
   /** How long each scrape took, ms. */
   readonly tookMs: number[];
-  /** The longest that the scrape before held up the event loop at a time, ms. */
-  readonly sliceMs: number[];
   readonly failed: number;
 }
 
 /** Scrapes each 5 s, keeps a console open and reads the configuration again each minute, until the end. */
 export function disturb(cleanup: Cleanup, balancer: Balancer): Scrapes {
-  const scrapes = { tookMs: [] as number[], sliceMs: [] as number[], failed: 0 };
+  const scrapes = { tookMs: [] as number[], failed: 0 };
   const scrape = async (): Promise<void> => {
     const begun = performance.now();
     try {
-      const text = await (await fetch(`http://${balancer.admin}/metrics`)).text();
+      await (await fetch(`http://${balancer.admin}/metrics`)).text();
       scrapes.tookMs.push(performance.now() - begun);
-      const slice = /^heapmesh_scrape_longest_slice_seconds (\S+)$/m.exec(text)?.[1];
-      if (slice !== undefined) scrapes.sliceMs.push(1_000 * Number(slice));
     } catch {
       scrapes.failed++;
     }
