@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { connect as tcp } from 'node:net';
 import { describe, it } from 'node:test';
@@ -164,6 +164,30 @@ describe('hostile callers', () => {
       assert.equal(Number((await trailers)[0]['grpc-status']), Status.RESOURCE_EXHAUSTED);
       assert.ok(mesh.registry.position <= CONTROL.registrationsPerStream + 10);
       session.destroy();
+    });
+  });
+
+  it('connect all at once, and each of them is served', async () => {
+    const settings = Buffer.from('000000040000000000', 'hex');
+    const ping = Buffer.from('0000080600000000000102030405060708', 'hex');
+    const acknowledged = Buffer.from('0000080601000000000102030405060708', 'hex');
+    await rig({}, async ({ address, control }) => {
+      const [host = '', port = ''] = address.split(':');
+      const count = 5 * CONTROL.acceptsAtOnce;
+      const sockets = await Promise.all(
+        Array.from({ length: count }, async () => {
+          const socket = tcp(Number(port), host);
+          socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), settings, ping]));
+          let got = Buffer.alloc(0);
+          for await (const [chunk] of on(socket, 'data')) {
+            got = Buffer.concat([got, chunk]);
+            if (got.includes(acknowledged)) return socket;
+          }
+          return socket;
+        }),
+      );
+      assert.ok(control.gauges().connections >= count);
+      for (const socket of sockets) socket.destroy();
     });
   });
 
