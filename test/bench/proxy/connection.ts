@@ -11,10 +11,14 @@ const FRAME_BYTES = 16_384;
 export interface Handlers {
   /** A call has ended with END_STREAM after `bytes` of DATA. */
   done(connection: Connection, call: number, bytes: number): void;
+  /** The head of an answer that goes on has come. */
+  begun?(connection: Connection, call: number): void;
   /** DATA of a call that goes on. */
   part?(connection: Connection, call: number, bytes: number): void;
   /** A call was reset, or lost with its connection. */
   failed(connection: Connection, call: number, why: string): void;
+  /** The connection has ended; its calls were told before. */
+  ended?(connection: Connection): void;
 }
 
 interface Call {
@@ -52,6 +56,7 @@ export class Connection {
     socket.on('close', () => {
       for (const [, call] of this.calls) handlers.failed(this, call.number, 'its connection ended');
       this.calls.clear();
+      handlers.ended?.(this);
     });
     const credit = windowUpdate(0, WINDOW - 65_535);
     socket.write(Buffer.concat([PREFACE, settings([[Setting.INITIAL_WINDOW_SIZE, WINDOW]]), credit]));
@@ -182,7 +187,10 @@ export class Connection {
         call.bytes += length;
         this.#handlers.part?.(this, call.number, length);
       }
-      if ((flags & Flag.END_STREAM) === 0) return;
+      if ((flags & Flag.END_STREAM) === 0) {
+        if (type === Type.HEADERS) this.#handlers.begun?.(this, call.number);
+        return;
+      }
       this.calls.delete(stream);
       this.#handlers.done(this, call.number, call.bytes);
     } else if (type === Type.WINDOW_UPDATE) {

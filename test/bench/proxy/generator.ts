@@ -123,9 +123,21 @@ const echo: Handlers = {
   done: (_connection, _call, _bytes) => fail('a stream ended'),
   failed: (_connection, _call, reason) => fail(reason),
 };
+/** What is held must stay: whatever ends makes the figure worthless. */
+function lost(reason: string): never {
+  console.error(reason);
+  process.exit(1);
+}
+/** Streams whose answer has not begun: they may not have come through to a backend. */
+let unanswered = job.connections * job.streams;
 const hold: Handlers = {
-  done: (_connection, _call, _bytes) => undefined,
-  failed: (_connection, _call, reason) => fail(reason),
+  begun: () => {
+    // Told to the parent, which looks at the memory and ends this process.
+    if (--unanswered === 0) console.log('ready');
+  },
+  done: () => lost('a stream ended'),
+  failed: (_connection, _call, reason) => lost(reason),
+  ended: () => lost('a connection ended'),
 };
 
 const blocks = new Blocks({
@@ -152,8 +164,7 @@ if (job.mode === 'hold') {
   for (const connection of connections) {
     for (let n = 0; n < job.streams; n++) connection.begin(number++, undefined);
   }
-  // Told to the parent, which looks at the memory and ends this process.
-  console.log('ready');
+  if (unanswered === 0) console.log('ready');
 } else if (job.mode === 'echo') {
   for (const connection of connections) {
     for (let n = 0; n < job.streams; n++) {

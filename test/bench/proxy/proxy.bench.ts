@@ -39,7 +39,9 @@ const TARGETS: readonly Target[] = (
     ['p50', 1, undefined],
     ['p99', 1.3, undefined],
     ['10000 idle connections', undefined, 1],
+    ['10000 idle connections, whole process', undefined, 1],
     ['10000 open streams', undefined, 1],
+    ['10000 open streams, whole process', undefined, 1],
   ] as const
 ).flatMap(([shape, haproxy, envoy]) => [
   ...(haproxy === undefined ? [] : [{ shape, peer: 'haproxy', ratio: haproxy }]),
