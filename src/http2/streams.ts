@@ -49,6 +49,7 @@ export class StreamTable {
   #wide = NO_WIDE;
   #free = -1;
   #index = NONE; // slot + 1 by identifier: open addressing
+  #shift = 0; // to get as many bits as the index has
   #first = -1; // of the queue
   #last = -1;
   #queued = 0;
@@ -86,7 +87,7 @@ export class StreamTable {
   identify(slot: number, id: number): void {
     this.#rows[slot * COLUMNS + ID] = id;
     const mask = this.#index.length - 1;
-    let at = (id >>> 1) & mask;
+    let at = this.#home(id);
     while (this.#index[at] !== 0) at = (at + 1) & mask;
     this.#index[at] = slot + 1;
   }
@@ -95,7 +96,7 @@ export class StreamTable {
   find(id: number): number {
     const mask = this.#index.length - 1;
     if (mask < 0) return -1;
-    for (let at = (id >>> 1) & mask; ; at = (at + 1) & mask) {
+    for (let at = this.#home(id); ; at = (at + 1) & mask) {
       const entry = this.#index[at] as number;
       if (entry === 0) return -1;
       if (this.#rows[(entry - 1) * COLUMNS + ID] === id) return entry - 1;
@@ -228,14 +229,22 @@ export class StreamTable {
     return this.#first;
   }
 
+  /**
+   * Where an identifier belongs in the index. By the golden ratio (Knuth 6.4), as those of streams that are open follow
+   * each other: side by side they would leave no free place between them, and each removal looks for the next one.
+   */
+  #home(id: number): number {
+    return Math.imul(id >>> 1, 0x9e3779b1) >>> this.#shift;
+  }
+
   #forget(id: number): void {
     const index = this.#index;
     const mask = index.length - 1;
-    let hole = (id >>> 1) & mask;
+    let hole = this.#home(id);
     while (this.id((index[hole] as number) - 1) !== id) hole = (hole + 1) & mask;
     // What was pushed on by others moves back, so that look-ups may stop at the first free place (Knuth 6.4 R).
     for (let at = (hole + 1) & mask; index[at] !== 0; at = (at + 1) & mask) {
-      const home = (this.id((index[at] as number) - 1) >>> 1) & mask;
+      const home = this.#home(this.id((index[at] as number) - 1));
       if (((at - home) & mask) < ((at - hole) & mask)) continue;
       index[hole] = index[at] as number;
       hole = at;
@@ -257,6 +266,7 @@ export class StreamTable {
     this.#rows = rows;
     this.#wide = wide;
     this.#index = new Int32Array(size * 2);
+    this.#shift = Math.clz32(size * 2) + 1;
     this.#slots = size;
     for (let slot = 0; slot < from; slot++) {
       const id = this.id(slot);
