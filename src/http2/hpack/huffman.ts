@@ -20,56 +20,72 @@ const MAX_BITS = 30;
 
 const lengths = new Uint8Array(SYMBOLS);
 const codes = new Uint32Array(SYMBOLS);
-/** Symbols by length, then by value. */
-const ordered = new Uint16Array(SYMBOLS);
-/** First code of each length, and where its symbol is in `ordered`. */
-const firstCode = new Uint32Array(MAX_BITS + 2);
-const firstPlace = new Uint16Array(MAX_BITS + 2);
 
 let symbol = 0;
 for (const run of LENGTH_RUNS.trim().split(/\s+/)) {
   const [bits, count = 1] = run.split('*').map(Number);
   for (let i = 0; i < count; i++) lengths[symbol++] = bits as number;
 }
-
-let place = 0;
-for (let bits = 1, code = 0; bits <= MAX_BITS + 1; bits++, code *= 2) {
-  firstCode[bits] = code;
-  firstPlace[bits] = place;
-  for (let s = 0; s < SYMBOLS; s++) {
-    if (lengths[s] !== bits) continue;
-    codes[s] = code++;
-    ordered[place++] = s;
-  }
+for (let bits = 1, code = 0; bits <= MAX_BITS; bits++, code *= 2) {
+  for (let s = 0; s < SYMBOLS; s++) if (lengths[s] === bits) codes[s] = code++;
 }
 
-/** How many bits the decoder looks up at once: two of the common codes, of 5 to 7 bits, mostly fit. */
-const LOOK = 12;
-const WINDOW = (1 << LOOK) - 1;
 /**
- * By the next 12 bits: octets that they begin with (first, second), how many (0 where the first code is longer),
- * and the bits used. `first | second << 8 | bits << 16 | count << 24`.
+ * The decoder is an automaton that takes an octet at a time. Its 256 states are the beginnings of codes, the empty one
+ * is 0. By `state << 8 | octet`, what the octet leads to: the symbols that it completes, of which there may be two as
+ * the shortest code has 5 bits, how many they are, flags, and the next state in the highest octet.
  */
-const table = new Uint32Array(1 << LOOK);
-for (let window = 0; window < 1 << LOOK; window++) {
-  const first = shortest(window, LOOK);
-  if (first < 0) continue;
-  const used = lengths[first] as number;
-  const second = shortest(window & ((1 << (LOOK - used)) - 1), LOOK - used);
-  table[window] =
-    second < 0
-      ? (first | (used << 16) | (1 << 24)) >>> 0
-      : (first | (second << 8) | ((used + (lengths[second] as number)) << 16) | (2 << 24)) >>> 0;
+const transitions = new Int32Array(1 << 16);
+const COUNT = 16;
+/** NUL, LF or CR is among the symbols. */
+const FLAW = 1 << 18;
+/** EOS is. */
+const FAILED = 1 << 19;
+const STATE = 24;
+/** Whether a string may end in a state. */
+const mayEnd = new Uint8Array(1 << 8);
+
+// By `state * 2 + bit`: the next state, or ~symbol; 0 for none yet, as no bit leads to the beginning.
+const steps = new Int16Array(1 << 9);
+let states = 1;
+for (let s = 0; s < SYMBOLS; s++) {
+  const length = lengths[s] as number;
+  let state = 0;
+  for (let left = length - 1; left > 0; left--) {
+    const step = state * 2 + (((codes[s] as number) >>> left) & 1);
+    if (steps[step] === 0) steps[step] = states++;
+    state = steps[step] as number;
+  }
+  steps[state * 2 + ((codes[s] as number) & 1)] = ~s;
 }
 
-/** The octet whose code the top bits of a window are, −1 where no code is that short. */
-function shortest(window: number, width: number): number {
-  for (let bits = 5; bits <= width; bits++) {
-    const at = (window >>> (width - bits)) - (firstCode[bits] as number);
-    const count = (firstPlace[bits + 1] as number) - (firstPlace[bits] as number);
-    if (at >= 0 && at < count) return ordered[(firstPlace[bits] as number) + at] as number;
+/** Fills in the transitions of a state for all octets that begin with the bits of `prefix`, which led to `now`. */
+function fill(state: number, now: number, prefix: number, left: number, found: number): void {
+  if (left === 0) {
+    transitions[(state << 8) | prefix] = found | (now << STATE);
+    return;
   }
-  return -1;
+  for (let bit = 0; bit < 2; bit++) {
+    const next = steps[now * 2 + bit] as number;
+    const octet = prefix * 2 + bit;
+    if (next >= 0) fill(state, next, octet, left - 1, found);
+    else fill(state, 0, octet, left - 1, withSymbol(found, ~next));
+  }
+}
+
+function withSymbol(found: number, s: number): number {
+  if (s === EOS) return found | FAILED;
+  const flaw = s === 0x00 || s === 0x0a || s === 0x0d ? FLAW : 0;
+  return (found | flaw | (s << (((found >>> COUNT) & 3) * 8))) + (1 << COUNT);
+}
+
+for (let state = 0; state < states; state++) fill(state, state, 0, 8, 0);
+
+// RFC 7541 5.2: "padding not corresponding to the most significant bits of the code for the EOS symbol MUST be
+// treated as a decoding error", and so "padding strictly longer than 7 bits". That code is all ones.
+for (let bits = 0, state = 0; bits < 8; bits++) {
+  mayEnd[state] = 1;
+  state = steps[state * 2 + 1] as number;
 }
 
 /** Octets that decoding a string of this many can give at most: the shortest code has 5 bits. */
@@ -81,7 +97,7 @@ export function decodedBytesAtMost(encodedBytes: number): number {
  * Decodes `source[start, end)` to `out` from `position` on, where `decodedBytesAtMost` have room.
  *
  * @returns the position after the last octet; `INVALID` where it is no valid encoding; `flawed` of the position where
- * NUL, LF or CR are among the octets. These have long codes, so that finding them costs nothing here.
+ * NUL, LF or CR are among the octets, which is found at no cost here.
  */
 export function decodeHuffman(
   source: Uint8Array,
@@ -90,53 +106,20 @@ export function decodeHuffman(
   out: Uint8Array,
   position: number,
 ): number {
-  let at = start;
   let to = position;
-  let bits = 0; // how many of `pending` are still to be decoded, the lowest ones
-  let pending = 0;
-  let flaw = false;
-  for (;;) {
-    // Whole windows of common codes.
-    for (;;) {
-      if (bits < LOOK) {
-        if (at + 1 >= end) break;
-        pending = (pending << 16) | ((source[at] as number) << 8) | (source[at + 1] as number);
-        at += 2;
-        bits += 16;
-      }
-      const entry = table[(pending >>> (bits - LOOK)) & WINDOW] as number;
-      const used = (entry >>> 16) & 0xff;
-      if (used === 0) break;
-      out[to] = entry & 0xff;
-      // Written over by the next where there is no second one: there is always room for it.
-      out[to + 1] = (entry >>> 8) & 0xff;
-      to += entry >>> 24;
-      bits -= used;
-    }
-    if (bits < LOOK && at < end) {
-      pending = (pending << 8) | (source[at++] as number);
-      bits += 8;
-      if (bits >= LOOK) continue;
-    }
-    // The rest, code by code: what is missing of the window is filled with zeros.
-    const entry = bits < LOOK ? (table[(pending << (LOOK - bits)) & WINDOW] as number) : 0;
-    const first = entry >>> 16 === 0 ? 0 : (lengths[entry & 0xff] as number);
-    if (first !== 0 && first <= bits) {
-      out[to++] = entry & 0xff;
-      bits -= first;
-      continue;
-    }
-    if (at === end && bits < 8 && isPadding(pending, bits)) return flaw ? flawed(to) : to;
-    // A code longer than the window, of up to 30 bits: bring in what is left of it.
-    const long = longCode(source, at, end, pending, bits);
-    if (long < 0) return INVALID;
-    if (long === 0x00 || long === 0x0a || long === 0x0d) flaw = true;
-    const length = lengths[long] as number;
-    out[to++] = long;
-    const fresh = Math.ceil(Math.max(0, length - bits) / 8);
-    for (let i = 0; i < fresh; i++) pending = (pending << 8) | (source[at++] as number);
-    bits += fresh * 8 - length;
+  let entry = 0;
+  let seen = 0;
+  for (let at = start; at < end; at++) {
+    entry = transitions[((entry >>> (STATE - 8)) & 0xff00) | (source[at] as number)] as number;
+    out[to] = entry;
+    // Written over by the next where there is no second one: there is always room for it.
+    out[to + 1] = entry >>> 8;
+    to += (entry >>> COUNT) & 3;
+    seen |= entry;
   }
+  // RFC 7541 5.2: "A Huffman-encoded string literal containing the EOS symbol MUST be treated as a decoding error."
+  if ((seen & FAILED) !== 0 || mayEnd[entry >>> STATE] === 0) return INVALID;
+  return (seen & FLAW) !== 0 ? flawed(to) : to;
 }
 
 /** What `decodeHuffman` returns where it cannot. */
@@ -145,42 +128,6 @@ export const INVALID = -1;
 /** Marks a position as the end of a string with octets that no field value may have; undoes itself. */
 export function flawed(position: number): number {
   return -2 - position;
-}
-
-// RFC 7541 5.2: "padding not corresponding to the most significant bits of the code for the EOS symbol MUST be
-// treated as a decoding error", and so "padding strictly longer than 7 bits".
-function isPadding(pending: number, bits: number): boolean {
-  const mask = (1 << bits) - 1;
-  return (pending & mask) === mask;
-}
-
-/** The octet that begins with the `bits` lowest bits of `pending` and goes on in the source; −1 for none. */
-function longCode(source: Uint8Array, start: number, end: number, pending: number, bits: number): number {
-  let at = start;
-  let code = 0;
-  for (let length = 1, left = bits, octet = 0, octetBits = 0; length <= MAX_BITS; length++) {
-    let bit: number;
-    if (left > 0) {
-      bit = (pending >>> --left) & 1;
-    } else {
-      if (octetBits === 0) {
-        if (at === end) return -1;
-        octet = source[at++] as number;
-        octetBits = 8;
-      }
-      bit = (octet >>> --octetBits) & 1;
-    }
-    code = code * 2 + bit;
-    const offset = code - (firstCode[length] as number);
-    const count = (firstPlace[length + 1] as number) - (firstPlace[length] as number);
-    if (offset >= 0 && offset < count) {
-      const found = ordered[(firstPlace[length] as number) + offset] as number;
-      // RFC 7541 5.2: "A Huffman-encoded string literal containing the EOS symbol MUST be treated as a
-      // decoding error."
-      return found === EOS ? -1 : found;
-    }
-  }
-  return -1;
 }
 
 /** How many octets the Huffman code of `source[start, end)` takes. */
