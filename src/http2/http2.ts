@@ -16,7 +16,8 @@
  * Relaying a stream: in `data`, offer the slice to the other side's `sendData`, keep (copy) what it did not take
  * until its `writable`, and `credit` this side by what the other side took, when it took it. Relaying a header
  * block: `sendList` for a list as it is, or `beginHeaders`, `addList`/`addField`/`addText`, `endHeaders`.
- * Lists with a `serial` above 0 never change and may be kept, with what was found out about them in `attachment`.
+ * Lists with a `serial` above 0 never change and may be kept, with what was found out about them in `attachment`;
+ * others are to be copied, or put by in a `KeptList` where they are wanted again only if something goes wrong.
  */
 export { Connection } from './connection.ts';
 export { type ContextOptions, Http2Context } from './context.ts';
@@ -33,5 +34,6 @@ export {
 export { HeaderList } from './header-list.ts';
 export { FieldFlag } from './hpack/fields.ts';
 export { type HeaderName, KINDS, NameKind } from './hpack/names.ts';
+export { KeptList } from './kept-list.ts';
 export { type ConnectionHandler, type ConnectionLimits, ResetCause } from './state.ts';
 export { HeadersKind } from './validation.ts';

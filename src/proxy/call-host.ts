@@ -2,7 +2,7 @@
 import type { PickWant } from '../core/pick.ts';
 import type { Pool } from '../core/pool.ts';
 import type { Status } from '../grpc/status.ts';
-import type { HeaderList } from '../http2/http2.ts';
+import type { HeaderList, KeptList } from '../http2/http2.ts';
 import type { Backend } from './backend.ts';
 import type { Call } from './call.ts';
 import type { NoLease } from './no-lease.ts';
@@ -32,8 +32,10 @@ export interface CallHost {
    * the budget where it is.
    */
   retryAfter(call: Call, status: Status, list: HeaderList | undefined): number;
+  /** The head of a request that is kept, until the next one is asked for. */
+  headOf(kept: KeptList): HeaderList;
   /** Takes the head of a request back. */
-  dropHead(list: HeaderList): void;
+  dropHead(kept: KeptList): void;
   /** Takes a call back that neither end holds any more. */
   freeIfDone(call: Call): void;
 }

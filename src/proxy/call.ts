@@ -14,7 +14,7 @@ import { PROXY_LIMITS } from '../core/limits.ts';
 import type { PickWant } from '../core/pick.ts';
 import type { Pool } from '../core/pool.ts';
 import { Status, statusOfReset } from '../grpc/status.ts';
-import { ErrorCode, type HeaderList, ResetCause } from '../http2/http2.ts';
+import { ErrorCode, type HeaderList, type KeptList, ResetCause } from '../http2/http2.ts';
 import type { Backend } from './backend.ts';
 import { CallFacts, EndedBy } from './call-facts.ts';
 import type { CallHost } from './call-host.ts';
@@ -37,7 +37,9 @@ export class Call {
   pool: Pool | undefined;
   /** `/package.Service/Method`. */
   path = '';
+  /** The head of its request: as it came, where it never changes or has come just now, and what is kept of it. */
   head: HeaderList | undefined;
+  kept: KeptList | undefined;
   want: PickWant | undefined;
   /** Monotonic clock, ms: when it came, and when it was sent to where it is now. */
   received = 0;
@@ -146,8 +148,8 @@ export class Call {
   }
 
   private dropHead(): void {
-    if (this.head !== undefined) this.host.dropHead(this.head);
-    this.head = undefined;
+    if (this.kept !== undefined) this.host.dropHead(this.kept);
+    this.head = this.kept = undefined;
   }
 
   // Where it goes
@@ -247,7 +249,8 @@ export class Call {
     this.facts.openedAt = now;
     const { isBare } = this.request;
     this.request.sent = isBare;
-    end.sendHead(stream, this, this.head as HeaderList, isBare);
+    const head = this.kept === undefined ? this.head : this.host.headOf(this.kept);
+    end.sendHead(stream, this, head as HeaderList, isBare);
     if (!isBare) this.pumpRequest();
   }
 

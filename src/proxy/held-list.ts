@@ -1,6 +1,6 @@
 /** Header lists that outlive the callback that brought them. */
 import { PROXY_LIMITS } from '../core/limits.ts';
-import { HeaderList } from '../http2/http2.ts';
+import { HeaderList, KeptList } from '../http2/http2.ts';
 
 /** The list itself where it never changes, else a copy. */
 export function keepList(list: HeaderList): HeaderList {
@@ -8,25 +8,35 @@ export function keepList(list: HeaderList): HeaderList {
 }
 
 /**
- * Lists for the heads of requests, which are kept until it is certain that they need not be sent again: a copy a
- * call, for callers of which no two calls are the same, is worth no new objects each time.
+ * The heads of requests, which are kept until it is certain that they need not be sent again: for callers of which
+ * no two calls are the same, keeping one makes no new objects.
  */
 export class HeldLists {
-  private readonly free: HeaderList[] = [];
+  private readonly free: KeptList[] = [];
+  private readonly list: HeaderList;
 
-  /** The list itself where it never changes, else a copy, good until it is given back. */
-  keep(list: HeaderList): HeaderList {
-    if (list.serial > 0) return list;
-    if (list.count > PROXY_LIMITS.heldFields) return list.copy();
-    const held = this.free.pop() ?? new HeaderList(PROXY_LIMITS.heldFields);
-    held.take(list);
-    return held;
+  constructor() {
+    this.list = new HeaderList(PROXY_LIMITS.heldFields);
   }
 
-  /** Takes a list of `keep` back; nobody may look at it after that. */
-  give(list: HeaderList): void {
-    if (list.serial > 0 || list.capacity !== PROXY_LIMITS.heldFields) return;
-    if (list.bytes > PROXY_LIMITS.heldListBytes || this.free.length >= PROXY_LIMITS.heldLists) return;
-    this.free.push(list);
+  /** Keeps a list until it is given back. */
+  keep(list: HeaderList): KeptList {
+    const fits = list.count <= PROXY_LIMITS.heldFields;
+    const kept =
+      (fits ? this.free.pop() : undefined) ?? new KeptList(Math.max(list.count, PROXY_LIMITS.heldFields));
+    kept.take(list);
+    return kept;
+  }
+
+  /** The list that was kept, until the next one is asked for or this one is given back. */
+  of(kept: KeptList): HeaderList {
+    kept.restore(this.list);
+    return this.list;
+  }
+
+  /** Takes back what `keep` gave. */
+  give(kept: KeptList): void {
+    if (kept.capacity !== PROXY_LIMITS.heldFields || kept.ownBytes > PROXY_LIMITS.heldListBytes) return;
+    if (this.free.length < PROXY_LIMITS.heldLists) this.free.push(kept);
   }
 }

@@ -13,7 +13,7 @@ import type { PickWant } from '../core/pick.ts';
 import type { Pool } from '../core/pool.ts';
 import { outcomeOf, Status } from '../grpc/status.ts';
 import { parseTimeout } from '../grpc/timeout.ts';
-import { type FaultCounts, type HeaderList, Http2Context } from '../http2/http2.ts';
+import { type FaultCounts, type HeaderList, Http2Context, type KeptList } from '../http2/http2.ts';
 import type { Backend, Reachability } from './backend.ts';
 import { Backends, type ParseAddress } from './backends.ts';
 import type { Call } from './call.ts';
@@ -342,9 +342,14 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
       call.refuse(Status.UNIMPLEMENTED, `no backend serves ${service}`, endStream);
     } else {
       call.want = this.wantOf(list);
-      call.head = this.heads.keep(list);
+      call.head = list;
       this.retries.earn(pool);
       call.begin(endStream);
+      // It was sent as it came, mostly; what comes next is decoded in its place.
+      if (list.serial === 0 && call.head === list) {
+        call.kept = this.heads.keep(list);
+        call.head = undefined;
+      }
     }
   }
 
@@ -424,8 +429,12 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     this.mesh.rest(lease, rests, now);
   }
 
-  dropHead(list: HeaderList): void {
-    this.heads.give(list);
+  headOf(kept: KeptList): HeaderList {
+    return this.heads.of(kept);
+  }
+
+  dropHead(kept: KeptList): void {
+    this.heads.give(kept);
   }
 
   freeIfDone(call: Call): void {

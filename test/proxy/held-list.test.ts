@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { PROXY_LIMITS } from '../../src/core/limits.ts';
 import { HpackDecoder } from '../../src/http2/hpack/decoder.ts';
 import { HpackEncoder } from '../../src/http2/hpack/encoder.ts';
-import { type HeaderList, Http2Context, NameKind } from '../../src/http2/http2.ts';
+import { type HeaderList, Http2Context, type KeptList, NameKind } from '../../src/http2/http2.ts';
 import { Output, SlabPool } from '../../src/http2/output.ts';
 import { HeldLists, keepList } from '../../src/proxy/held-list.ts';
 import { type Field, ModelEncoder } from '../http2/hpack-model.ts';
@@ -34,36 +34,38 @@ function encoded(list: HeaderList): Buffer {
   return Buffer.concat(out.take());
 }
 
-test('a held list stays what it was, however its callers came by its fields', () => {
-  const random = generator();
-  const context = new Http2Context();
-  const lists = new HeldLists();
-  const decode = decoding(context);
-  const model = new ModelEncoder(random);
-  const held: { list: HeaderList; fields: Field[]; wire: Buffer }[] = [];
-  for (let i = 0; i < 400; i++) {
-    const fields: Field[] = [...HEAD];
-    for (let j = Math.floor(random() * 30); j > 0; j--) {
-      fields.push([`x-${Math.floor(random() * 8)}`, 'v'.repeat(random() * 90) + Math.floor(random() * 4)]);
+for (const rememberBlocks of [true, false]) {
+  const how = rememberBlocks ? '' : ', without the memory of header blocks';
+  test(`a held list stays what it was, however its callers came by its fields${how}`, () => {
+    const random = generator();
+    const context = new Http2Context({ rememberBlocks });
+    const lists = new HeldLists();
+    const decode = decoding(context);
+    const model = new ModelEncoder(random);
+    const held: { kept: KeptList; bytes: number; fields: Field[]; wire: Buffer }[] = [];
+    for (let i = 0; i < 400; i++) {
+      const fields: Field[] = [...HEAD];
+      for (let j = Math.floor(random() * 30); j > 0; j--) {
+        // Values of above 126 octets have lengths of several; those of above 256 are never shared.
+        const length = random() < 0.1 ? random() * 400 : random() * 90;
+        fields.push([`x-${Math.floor(random() * 8)}`, 'v'.repeat(length) + Math.floor(random() * 4)]);
+      }
+      const list = decode(model.encode(fields));
+      held.push({ kept: lists.keep(list), bytes: list.bytes, fields, wire: encoded(list) });
+      if (held.length < 20) continue;
+      const [one] = held.splice(Math.floor(random() * held.length), 1);
+      assert.ok(one !== undefined);
+      const again = lists.of(one.kept);
+      assert.deepEqual(again.toArray(), one.fields);
+      assert.equal(again.bytes, one.bytes);
+      assert.ok(encoded(again).equals(one.wire));
+      assert.equal(again.value(again.find(NameKind.CONTENT_TYPE)), 'application/grpc');
+      lists.give(one.kept);
     }
-    const list = decode(model.encode(fields));
-    const wire = encoded(list);
-    const kept = lists.keep(list);
-    assert.notEqual(kept, list);
-    assert.equal(kept.bytes, list.bytes);
-    held.push({ list: kept, fields, wire });
-    if (held.length < 20) continue;
-    const [one] = held.splice(Math.floor(random() * held.length), 1);
-    assert.ok(one !== undefined);
-    assert.deepEqual(one.list.toArray(), one.fields);
-    assert.ok(encoded(one.list).equals(one.wire));
-    const at = one.list.find(NameKind.CONTENT_TYPE);
-    assert.equal(one.list.value(at), 'application/grpc');
-    lists.give(one.list);
-  }
-});
+  });
+}
 
-test('lists are used again, unless they are remembered, long or large', () => {
+test('what heads are held in is used again, unless they are long or large', () => {
   const context = new Http2Context();
   const lists = new HeldLists();
   const decode = decoding(context);
@@ -72,15 +74,9 @@ test('lists are used again, unless they are remembered, long or large', () => {
   lists.give(first);
   assert.equal(lists.keep(decode(plain.encode(HEAD))), first);
 
-  const remembered = context.listOf([[':status', '200']]);
-  assert.equal(lists.keep(remembered), remembered);
-  assert.equal(keepList(remembered), remembered);
-  lists.give(remembered);
-  assert.notEqual(lists.keep(decode(plain.encode(HEAD))), remembered);
-
   const many = Array.from({ length: PROXY_LIMITS.heldFields }, (_, i): Field => [`x-${i}`, 'v']);
   const long = lists.keep(decode(plain.encode([...HEAD, ...many])));
-  assert.equal(long.count, HEAD.length + many.length);
+  assert.equal(lists.of(long).count, HEAD.length + many.length);
   lists.give(long);
   assert.notEqual(lists.keep(decode(plain.encode(HEAD))), long);
 
@@ -89,4 +85,7 @@ test('lists are used again, unless they are remembered, long or large', () => {
   );
   lists.give(large);
   assert.notEqual(lists.keep(decode(plain.encode(HEAD))), large);
+
+  const remembered = context.listOf([[':status', '200']]);
+  assert.equal(keepList(remembered), remembered);
 });

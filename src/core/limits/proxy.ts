@@ -61,11 +61,11 @@ export const PROXY_LIMITS = {
   bufferBytesKept: 16 * 1024,
   /** Calls kept for reuse. */
   callsKept: 4096,
-  /** Heads of requests kept for reuse: some 5 KiB each, with their octets. */
+  /** What heads of requests are kept in, for reuse: some 2 KiB each, with their octets. */
   heldLists: 1024,
   /** Fields of such a head: gRPC's own, tracing, and a dozen or two of metadata. */
   heldFields: 48,
-  /** Size of a head that is kept for reuse, so that a few large ones do not stay. */
+  /** Octets that such a one has of its own at most, so that a few large ones do not stay. */
   heldListBytes: 8 * 1024,
   /** Times that one call is sent, where each backend says that it did not begin it. */
   transparentAttempts: 4,

@@ -5,7 +5,7 @@
  *                             the rest in groups of 7 bits, lowest first, high bit = more    (RFC 7541 5.1)
  *     String:                 H (1 bit) | length (7-bit prefix) | octets                     (RFC 7541 5.2)
  *
- * Reading them is in `decoder.ts`, where the position lives.
+ * Reading them is in `decoder.ts`, where the position lives; here is only what is known to be valid.
  */
 
 /** Most octets that an integer of ours can take: a prefix and five groups hold 2^32. */
@@ -38,6 +38,18 @@ export function writeInteger(
   }
   out[at++] = rest;
   return at;
+}
+
+/** The length in the head of a string literal that has been found valid before. */
+export function readLength(literal: Uint8Array, start: number): number {
+  let at = start;
+  let value = (literal[at++] as number) & 0x7f;
+  if (value < 0x7f) return value;
+  for (let shift = 0; ; shift += 7) {
+    const octet = literal[at++] as number;
+    value += (octet & 0x7f) << shift;
+    if (octet < 0x80) return value;
+  }
 }
 
 /** Up to here a loop is faster than a call of `Buffer.copy`, octets. */
