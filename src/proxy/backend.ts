@@ -80,7 +80,7 @@ export class Backend {
   take(call: Call): void {
     const one = this.closing || this.waiting.size > 0 ? undefined : this.open();
     if (one !== undefined) {
-      one.carry(call);
+      one.carry(call, call.sentAt);
     } else if (this.closing) {
       call.unreachable('has left');
     } else if (this.away && this.shared.now() < this.retryAt) {
@@ -112,8 +112,9 @@ export class Backend {
         return;
       }
       this.waiting.delete(call);
-      call.waited(this.shared.now());
-      one.carry(call);
+      const now = this.shared.now();
+      call.waited(now);
+      one.carry(call, now);
     }
   }
 

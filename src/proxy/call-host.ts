@@ -21,8 +21,8 @@ export interface CallHost {
   /** Slot of the backend that a lease is on. */
   slotOf(lease: number): number;
   backendOf(slot: number): Backend;
-  /** Completes a lease; `latencyMs` is how long the backend had the call. */
-  complete(lease: number, status: Status, latencyMs: number): void;
+  /** Completes a lease; `latencyMs` is how long the backend had the call. @param now monotonic clock, ms */
+  complete(lease: number, status: Status, now: number, latencyMs: number): void;
   /** A call carries nothing any more, or does so again. */
   rest(lease: number, rests: boolean, now: number): void;
   /** Feeds a per-call load report, where there is one. */

@@ -115,7 +115,7 @@ export class Call {
   begin(endStream: boolean): void {
     this.request.begin(endStream, true);
     this.attempts = 1;
-    this.place('', false, undefined);
+    this.place('', false, undefined, this.received);
   }
 
   /** The request is answered by this process itself. */
@@ -161,12 +161,11 @@ export class Call {
    * @param mayReturn whether one that was tried before may be taken where there is no other
    * @param ending what the call ends with where it cannot go anywhere
    */
-  private place(why: string, mayReturn: boolean, ending: Ending | undefined): void {
+  private place(why: string, mayReturn: boolean, ending: Ending | undefined, now = this.host.now()): void {
     const { host } = this;
     let pool = this.pool as Pool;
     // A pool ends with its last server, and begins anew with the next one.
     if (why !== '') pool = this.pool = host.poolOf(pool.service) ?? pool;
-    const now = host.now();
     // Nobody overtakes those that wait.
     const lease = pool.queue.size > 0 ? PickFailure.ALL_FULL : this.pick(pool, now, mayReturn);
     if (lease >= 0) {
@@ -332,8 +331,8 @@ export class Call {
   callerReset(): void {
     if (this.over) return;
     this.over = true;
-    this.leave(Status.CANCELLED, 'was left by the caller');
-    this.tellEnd(Status.CANCELLED, EndedBy.CALLER, 'the caller gave it up');
+    const now = this.leave(Status.CANCELLED, 'was left by the caller');
+    this.tellEnd(Status.CANCELLED, EndedBy.CALLER, 'the caller gave it up', now);
   }
 
   /** The backend's side has room again. */
@@ -434,18 +433,18 @@ export class Call {
   end(status: Status, message: string, why = message): void {
     if (this.over) return;
     this.over = true;
-    this.leave(status, why);
-    this.tellEnd(status, EndedBy.PROXY, message);
+    const now = this.leave(status, why);
+    this.tellEnd(status, EndedBy.PROXY, message, now);
     const { caller, callerStream } = this;
     const requestEnded = this.request.ended;
     caller?.finish(callerStream, status, message, this.response.begun, this.pushbackMs);
     this.bidFarewell(caller, callerStream, requestEnded);
   }
 
-  /** Ends it with what the backend said, which has been left. */
-  deliver(list: HeaderList, status: Status, isHead: boolean): void {
+  /** Ends it with what the backend said, which has been left: at `now`, if just now. */
+  deliver(list: HeaderList, status: Status, isHead: boolean, now = Number.NaN): void {
     this.over = true;
-    this.tellEnd(status, EndedBy.BACKEND, '');
+    this.tellEnd(status, EndedBy.BACKEND, '', now);
     const { caller, callerStream } = this;
     const requestEnded = this.request.ended;
     if (isHead) caller?.sendHead(callerStream, this, list, true);
@@ -453,12 +452,12 @@ export class Call {
     this.bidFarewell(caller, callerStream, requestEnded);
   }
 
-  private tellEnd(status: Status, by: EndedBy, message: string): void {
+  private tellEnd(status: Status, by: EndedBy, message: string, now: number): void {
     const { facts, host } = this;
     if (host.observer === undefined) return;
     facts.status = status;
     facts.endedBy = by;
-    facts.endedAt = host.now();
+    facts.endedAt = Number.isNaN(now) ? host.now() : now;
     host.observer.ended(this, status, message);
   }
 
@@ -469,15 +468,19 @@ export class Call {
     else if (!this.isFree) this.host.freeIfDone(this);
   }
 
-  /** Leaves the backend, or the queue for it; completes the lease, once. @param why what it did, to follow its name */
-  leave(status: Status, why: string): void {
+  /**
+   * Leaves the backend, or the queue for it; completes the lease, once, at the time that is returned, else NaN.
+   * @param why what it did, to follow its name
+   */
+  leave(status: Status, why: string): number {
     const { backendEnd, backendStream, backend } = this;
+    let now = Number.NaN;
     if (this.lease >= 0) {
       const { lease } = this;
       this.lease = -1;
       this.rests = false;
-      this.facts.leftAt = this.host.now();
-      this.host.complete(lease, status, this.facts.leftAt - this.sentAt);
+      now = this.facts.leftAt = this.host.now();
+      this.host.complete(lease, status, now, now - this.sentAt);
       this.host.observer?.attemptEnded(this, status, why);
     }
     clearTimeout(this.pause);
@@ -485,11 +488,12 @@ export class Call {
     if (this.wait !== undefined) this.endWait();
     if (backendEnd === undefined) {
       backend?.forget(this);
-      return;
+      return now;
     }
     this.backendEnd = undefined;
     this.backendStream = -1;
     if (this.response.ended && this.request.sent) backendEnd.detach(backendStream);
     else backendEnd.abort(backendStream, ErrorCode.CANCEL);
+    return now;
   }
 }

@@ -421,8 +421,8 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     return delay;
   }
 
-  complete(lease: number, status: Status, latencyMs: number): void {
-    this.mesh.leases.complete(lease, this.now(), outcomeOf(status), latencyMs);
+  complete(lease: number, status: Status, now: number, latencyMs: number): void {
+    this.mesh.leases.complete(lease, now, outcomeOf(status), latencyMs);
   }
 
   rest(lease: number, rests: boolean, now: number): void {

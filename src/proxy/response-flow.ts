@@ -94,13 +94,13 @@ export class ResponseFlow {
     const status = parseStatus(buffer, start, end);
     call.reported(list);
     if (isHead && call.retried(status, list, `answered ${statusName(status)}`)) return;
-    call.leave(status, '');
+    const now = call.leave(status, '');
     // What the caller has not taken yet comes first.
     if (this.queue.pending > 0) {
       this.held = keepList(list);
       call.facts.status = status;
     } else {
-      call.deliver(list, status, isHead);
+      call.deliver(list, status, isHead, now);
     }
   }
 

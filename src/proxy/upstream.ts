@@ -76,10 +76,9 @@ export class Upstream extends Transport implements End {
     };
   }
 
-  /** Gives a call a stream; only where `open`. */
-  carry(call: Call): void {
+  /** Gives a call a stream; only where `open`. @param now monotonic clock, ms */
+  carry(call: Call, now: number): void {
     const { connection } = this;
-    const now = this.shared.now();
     const stream = connection.open();
     connection.setTag(stream, call.index);
     this.liveness.began(now);
@@ -137,7 +136,7 @@ export class Upstream extends Transport implements End {
 
   sendHead(stream: number, call: Call, list: HeaderList, endStream: boolean): void {
     const { connection } = this;
-    const now = this.shared.now();
+    const now = call.facts.openedAt;
     const late = now - call.received > TIMEOUT_GRAIN_MS && list.find(Field.GRPC_TIMEOUT) >= 0;
     const { forwards } = call;
     const changes = late || hasOurs(list);
