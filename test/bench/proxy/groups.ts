@@ -70,7 +70,7 @@ async function interleaved(
   );
 }
 
-async function within<T>(work: (cleanup: Cleanup) => Promise<T>): Promise<T> {
+export async function within<T>(work: (cleanup: Cleanup) => Promise<T>): Promise<T> {
   const cleanup = new Cleanup();
   try {
     return await work(cleanup);
@@ -79,8 +79,8 @@ async function within<T>(work: (cleanup: Cleanup) => Promise<T>): Promise<T> {
   }
 }
 
-const CPU = 'µs/call';
-const perCall = (cost: Cost): number => cost.perCallUs;
+export const CPU = 'µs/call';
+export const perCall = (cost: Cost): number => cost.perCallUs;
 
 /** A request's body, for h2load. */
 function bodyFile(cleanup: Cleanup, message: Buffer): string {
@@ -286,40 +286,6 @@ export function memory(options: Options): Promise<Row[]> {
     ...(await measure(`${MANY} idle connections`, { ...hold, connections: MANY, streams: 0 })),
     ...(await measure(`${MANY} open streams`, { ...hold, connections: MANY / 100, streams: 100 })),
   ])();
-}
-
-/**
- * The same load with more and more backends in the pool. Ten of them are large, and get nearly all calls once
- * the others have been tried: so it is the pool that grows, and not the number of connections in use.
- */
-export async function pool(options: Options): Promise<Row[]> {
-  const rows: Row[] = [];
-  for (const count of [10, 1_000, 10_000]) {
-    rows.push(
-      ...(await within(async cleanup => {
-        // Any address of 127.0.0.0/8 is this machine, so each backend has one of its own.
-        const ports = (await backends(cleanup, 2, 95, '0.0.0.0')).map(address => address.split(':')[1]);
-        const addresses = Array.from(
-          { length: count },
-          (_, n) => `127.1.${n >> 8}.${n & 255}:${ports[n % 2]}`,
-        );
-        const running = await start(cleanup, options.proxies, addresses, {
-          maxConnections: 10_500,
-          heavy: 10,
-        });
-        // As many for each count, enough that the rounds before those that count try each backend.
-        const calls = 20_000;
-        return interleaved(options, running, 'backends in the pool', [
-          {
-            name: `${count} backends`,
-            unit: CPU,
-            run: async proxy => perCall(await generate(proxy, { connections: 50, streams: 4, calls })),
-          },
-        ]);
-      })),
-    );
-  }
-  return rows;
 }
 
 /** The realistic shape for long: what memory does after the first third. */

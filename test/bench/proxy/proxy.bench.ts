@@ -12,8 +12,9 @@ import { ensureTools } from '../../../scripts/tools/install.ts';
 import { proxyUnderTest } from '../../support/proxy-under-test.ts';
 import { BenchSuite } from '../harness.ts';
 import { type Row, results, type Target, tableOf } from './figures.ts';
-import { bulk, latency, memory, type Options, pool, realistic, soak, unary } from './groups.ts';
+import { bulk, latency, memory, type Options, realistic, soak, unary } from './groups.ts';
 import { barChart } from './plot.ts';
+import { flatness, pool } from './pool.ts';
 
 const GROUPS: Readonly<Record<string, (options: Options) => Promise<Row[]>>> = {
   unary,
@@ -84,7 +85,7 @@ for (const [name, run] of Object.entries(GROUPS)) {
   rows.push(...group);
   console.log(`\nproxy: ${name}\n${tableOf(group, base)}`);
 }
-suite.results.push(...results(rows, TARGETS));
+suite.results.push(...results(rows, TARGETS), ...flatness(rows));
 for (const { name, value, target, reached } of suite.results) {
   if (target === undefined) continue;
   console.log(
