@@ -200,7 +200,9 @@ export class PoolScores {
   punish(member: number, slot: number, now: number): void {
     this.loads.failureInto(this.cell, slot, now);
     const failure = this.cell[0] as number;
-    this.parts[(member << ROW) + PENALTY] = failure * failure * SCORE.failureCostS * this.mean();
+    let costS: number = SCORE.failureCostS;
+    if (failure > 0) costS = Math.max(costS, (SCORE.failureResidences * this.residence()) / 1_000);
+    this.parts[(member << ROW) + PENALTY] = failure * failure * costS * this.mean();
   }
 
   /** Capacity of a member that tells none: by how long calls take there, against the others. */

@@ -25,7 +25,7 @@
  *     f      share of failed calls, decaying over 10 s; the square forgives a single stray failure. Its step is 0.1, and
  *            at a failure times f / (4·(u + 0.5 %)) where that is more, u = the share that is usual there: from a server
  *            without failures a second one soon after the first says much, from one that fails a few calls anyway nothing
- *     L      1 s: what a certain failure is worth in waiting
+ *     L      max(1 s, 10·W): what a certain failure is worth in waiting; where all wait for seconds, 1 s is nothing
  *
  * Why so: acting on reports alone herds (Mitzenmacher, "How Useful Is Old Information?", TPDS 2000);
  * adding the last report to own calls charges the same call twice; without the failure term a server
@@ -35,8 +35,9 @@
 export const SCORE = {
   /** δ, calls. */
   bias: 2,
-  /** L, seconds. */
+  /** L, seconds, and the residence times that it is at least. */
   failureCostS: 1,
+  failureResidences: 10,
   /** EWMA step of f per own completion. */
   failureStep: 0.1,
   /** f over this many times the usual share, and that share where there were no failures, make the step longer. */

@@ -131,6 +131,20 @@ test('another address under the same id is another process: what was learned is 
   rig.verify();
 });
 
+test('a server that fails is no better than a wait of seconds, where calls take that long', () => {
+  const rig = new Rig();
+  rig.addWarm(spec('a'));
+  rig.addWarm(spec('b'));
+  for (let n = 0; n < 200; n++) {
+    rig.now += 10;
+    rig.complete(rig.pick(), Outcome.SUCCESS, 2_000);
+  }
+  for (let n = 0; n < 3; n++) rig.complete(rig.pick({ exclude: [1] }), Outcome.FAILURE);
+  // Twelve calls wait on the other one, which takes a second for each four.
+  const picked = Array.from({ length: 12 }, () => rig.pickId().id);
+  assert.deepEqual(new Set(picked), new Set(['b']));
+});
+
 test('services that come and go leave nothing behind', () => {
   const rig = new Rig();
   rig.addWarm(spec('stays'));
