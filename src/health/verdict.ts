@@ -42,8 +42,9 @@ export function verdictOfAnswer(octets: Uint8Array): Verdict {
 export function verdictOfEnd({ status, message, http, lost }: CallEnd, named: boolean): Verdict {
   const said = message === '' ? statusName(status) : `${statusName(status)}: ${message.slice(0, 200)}`;
   // Most gRPC servers have no health service, and some answer unknown paths by HTTP: both work.
-  if (status === Status.UNIMPLEMENTED || http)
-    return { finding: 'alive', says: `has no health service (${said})` };
+  if (http) return { finding: 'alive', says: `answers, and has no health service (${message})` };
+  if (status === Status.UNIMPLEMENTED)
+    return { finding: 'alive', says: 'answers, and has no health service' };
   if (lost) return { finding: 'dead', says: message };
   // health.proto: "If the requested service is unknown, the call will fail with status NOT_FOUND."
   if (named && status === Status.NOT_FOUND)
