@@ -82,6 +82,10 @@ export class Scaling {
   private looking: Generator<void> | undefined;
   private pause: NodeJS.Immediate | undefined;
   private again = false;
+  /** What the look has taken so far, ms, and until when no other begins because of a failure. */
+  private spentMs = 0;
+  private restUntil = Number.NEGATIVE_INFINITY;
+  private rest: NodeJS.Timeout | undefined;
 
   constructor(options: ScalingOptions) {
     this.options = options;
@@ -114,15 +118,33 @@ export class Scaling {
     while (this.looking !== undefined) {
       if (this.looking.next().done === true) {
         this.looking = undefined;
+        const now = performance.now();
+        const tookMs = this.spentMs + now - begun;
+        if (tookMs > SCALING_LIMITS.sliceMs) this.restUntil = now + SCALING_LIMITS.rest * tookMs;
+        this.spentMs = 0;
         // What came meanwhile may have come too late for it.
-        if (this.again) this.looking = this.steps();
+        if (this.again) this.lookSoon();
         this.again = false;
       } else if (performance.now() - begun > SCALING_LIMITS.sliceMs) {
+        this.spentMs += performance.now() - begun;
         this.pause = setImmediate(this.goOn);
         return;
       }
     }
   };
+
+  /** At once, but for many that fail one after the other: each look goes over all servers. */
+  private lookSoon(): void {
+    if (this.soon) return;
+    this.soon = true;
+    const look = () => {
+      this.soon = false;
+      this.look();
+    };
+    const restMs = this.restUntil - performance.now();
+    if (restMs > 0) this.rest = setTimeout(look, restMs);
+    else queueMicrotask(look);
+  }
 
   /** A look, in steps of a few dozen servers. */
   private *steps(): Generator<void> {
@@ -168,6 +190,7 @@ export class Scaling {
   async close(): Promise<void> {
     clearInterval(this.looker);
     clearImmediate(this.pause);
+    clearTimeout(this.rest);
     this.looking = undefined;
     this.unfollow();
     await this.provider.close();
@@ -190,12 +213,7 @@ export class Scaling {
       const isAway = after === undefined || after.state === 'STANDBY';
       if (isAway && before?.drain?.by === 'scaling') this.provider.drained(id, cause);
     }
-    if (after?.state !== 'EJECTED' || before?.state === 'EJECTED' || this.soon) return;
-    this.soon = true;
-    queueMicrotask(() => {
-      this.soon = false;
-      this.look();
-    });
+    if (after?.state === 'EJECTED' && before?.state !== 'EJECTED') this.lookSoon();
   }
 
   private *sightings(pool: Pool, now: number, into: Sighting[]): Generator<void> {

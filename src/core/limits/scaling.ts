@@ -5,6 +5,8 @@ export const SCALING_LIMITS = {
   lookMs: 500,
   /** Work on a look that is done at a time, ms: calls wait for it. */
   sliceMs: 2,
+  /** Between long looks because of failures, times what one took: together they get a fifth of the time at most. */
+  rest: 4,
   /** A report older than this many intervals says nothing of now. */
   freshIntervals: 3,
   /** Share of the threshold below which a server counts as relieved (hysteresis; the HPA's tolerance is 10 %). */
