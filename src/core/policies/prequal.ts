@@ -45,7 +45,7 @@ export class HotCold implements Policy {
     return best;
   }
 
-  /** Takes all, or so many at random, in a row of the array from a random place on: the array is a heap's. */
+  /** Takes all, or so many drawn one by one: those next to each other in a heap's array are alike. */
   private look(candidates: Candidates): number {
     const { size } = candidates;
     const count = Math.min(LOOKS, size);
