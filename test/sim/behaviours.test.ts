@@ -31,6 +31,23 @@ test('a server that hangs loses its place within seconds', () => {
   assert.ok(p99 < 115, `${p99}`);
 });
 
+test('a server that slows to a tenth goes on with at most its share by speed', () => {
+  const window = { untilMs: 45_000 };
+  const ours = simulate('degrades', 'least-load', window);
+  const least = simulate('degrades', 'least-request', window);
+  // A tenth of one of nine others.
+  assert.ok((ours.shares[0] as number) < 0.011 && (ours.shares[0] as number) > 0, `${ours.shares[0]}`);
+  assert.ok(ours.p99 < 115 && ours.p99 < 0.8 * least.p99, `${ours.p99}, least request ${least.p99}`);
+  assert.equal(ours.failed, 0);
+});
+
+test('a server that drains gets no more calls, and none fails', () => {
+  const happenings = [{ atMs: 30_000, servers: [0], kind: 'drain' }] as const;
+  const { failed, shares } = simulate('degrades', 'least-load', { happenings, untilMs: 36_000 });
+  assert.equal(failed, 0);
+  assert.ok((shares[0] as number) < 0.001, `${shares[0]}`);
+});
+
 test('a server that is silent and slow is found out by its own latencies', () => {
   const window = { untilMs: 45_000 };
   const ours = simulate('silent-slow', 'least-load', window);
