@@ -73,13 +73,16 @@ let failing = false;
 let ended = 0;
 let failed = 0;
 
-const reporter = createLoadReporter({
-  balancers: [settings.balancer],
-  services: [SERVICE],
-  id: settings.id,
-  applicationUtilization: utilizationOf(slots),
-});
-const server = new grpc.Server({ interceptors: [reporter.grpcJsInterceptor()] });
+// One each: they are not instances of one mesh, and one reporter goes to those of one.
+const reporters = settings.balancers.map(balancer =>
+  createLoadReporter({
+    balancers: [balancer],
+    services: [SERVICE],
+    id: settings.id,
+    applicationUtilization: utilizationOf(slots),
+  }),
+);
+const server = new grpc.Server({ interceptors: reporters.map(reporter => reporter.grpcJsInterceptor()) });
 server.register(
   METHOD,
   (call: grpc.ServerUnaryCall<EchoRequest, EchoResponse>, answer: grpc.sendUnaryData<EchoResponse>) => {
@@ -120,5 +123,5 @@ process.on('message', (command: BackendCommand) => {
   else failing = command.on;
 });
 process.on('disconnect', () => process.exit(0));
-await reporter.start({ address: `127.0.0.1:${port}` });
+await Promise.all(reporters.map(reporter => reporter.start({ address: `127.0.0.1:${port}` })));
 process.send?.({ kind: 'ready', address: `127.0.0.1:${port}` } satisfies BackendMessage);

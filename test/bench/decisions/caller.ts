@@ -47,13 +47,13 @@ function run({ name, route, rate, warmMs, measureMs }: CallerJob): void {
   const all = clients;
   const latencies: number[] = [];
   const served: Record<string, number> = {};
-  let failed = 0;
+  const failedAt: number[] = [];
   let open = 0;
   let due = performance.now();
   const measureFrom = due + warmMs;
   const end = measureFrom + measureMs;
   let measuring = false;
-  const finish = (): void => say({ kind: 'done', latencies, failed, served });
+  const finish = (): void => say({ kind: 'done', latencies, failedAt, served });
 
   const call = (at: number): void => {
     const counts = at >= measureFrom;
@@ -68,7 +68,7 @@ function run({ name, route, rate, warmMs, measureMs }: CallerJob): void {
       { deadline: Date.now() + DEADLINE_MS },
       (error, response) => {
         open--;
-        if (counts && error !== null) failed++;
+        if (counts && error !== null) failedAt.push(at - measureFrom);
         else if (counts) {
           const id = response?.serverId ?? '';
           served[id] = (served[id] ?? 0) + 1;

@@ -9,8 +9,8 @@ export interface BackendSettings {
   readonly slots: number;
   /** Mean of the exponentially distributed service time, ms. */
   readonly serviceMs: number;
-  /** Control address of the balancer that it reports to. */
-  readonly balancer: string;
+  /** Control addresses of the balancers that it reports to. */
+  readonly balancers: readonly string[];
 }
 
 export type BackendCommand =
@@ -49,7 +49,8 @@ export type CallerMessage =
 export interface CallerReport {
   /** From when a call was due to its answer, ms; of calls that were served. */
   readonly latencies: readonly number[];
-  readonly failed: number;
+  /** When each call that failed was due, ms into the measured part. */
+  readonly failedAt: readonly number[];
   /** Calls served, by the server that said so. */
   readonly served: Readonly<Record<string, number>>;
 }

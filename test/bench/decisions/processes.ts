@@ -3,6 +3,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ROOT } from '../../../scripts/lib/project.ts';
+import { withControl } from '../../../src/cli/with-control.ts';
+import { ServerState } from '../../../src/gen/heapmesh/v1/server.ts';
 import { startProgram } from '../../support/program.ts';
 import type { Cleanup } from '../proxy/rig.ts';
 import type {
@@ -62,6 +64,17 @@ export async function startBackend(settings: BackendSettings, cleanup: Cleanup):
   const child = start('./backend.ts', [JSON.stringify(settings)], cleanup);
   const { address } = await first<BackendMessage>(child, settings.id);
   return { id: settings.id, address, tell: command => void child.send(command) };
+}
+
+/** Has a balancer take a server back that it has ejected: a drain and its end are a new beginning. */
+export async function putBack(control: string, id: string): Promise<void> {
+  await withControl({ control, timeout: 5_000 }, async ({ admin }) => {
+    const { servers } = await admin.listServers({});
+    const state = servers.find(({ server }) => server?.id === id)?.server?.state;
+    if (state !== ServerState.SERVER_STATE_EJECTED) return;
+    await admin.drainServer({ id, cause: 'the next run' });
+    await admin.undrainServer({ id });
+  });
 }
 
 export interface Caller {
