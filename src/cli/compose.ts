@@ -195,7 +195,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       onError,
     });
     metrics.calls.traceOf = traceIdOf;
-    state.noted?.tell(metrics.registry, call => traces.tracing?.traceOf(call));
+    state.noted.tell(metrics.registry, call => traces.tracing?.traceOf(call));
     logs.attach(proxy, traces.tracing);
     const routes = [...healthRoutes(readiness), ...metrics.routes, ...board.routes, ...logs.routes];
     const admin = await startAdminPort({ config, routes, onError });

@@ -18,6 +18,16 @@ export interface NotedPicks {
   tell(registry: Registry, traceOf: TraceOf): void;
 }
 
+/** Where the log takes none. */
+export const NOTHING_NOTED: NotedPicks = {
+  tell(registry) {
+    registry.add(REGISTRY.decisions, out => {
+      out.add(0, 'noted');
+      out.add(0, 'dropped');
+    });
+  },
+};
+
 export function noteDecisions(
   { sampleRatio, traced }: Config['state']['decisions'],
   log: FileLog,

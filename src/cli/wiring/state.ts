@@ -10,7 +10,7 @@ import type { Log, Recovered } from '../../state/log.ts';
 import { MemoryLog } from '../../state/memory-log.ts';
 import type { OpenedFileLog } from '../../state/open.ts';
 import type { Logger } from '../../telemetry/telemetry.ts';
-import { type NotedPicks, noteDecisions } from './decisions.ts';
+import { NOTHING_NOTED, type NotedPicks, noteDecisions } from './decisions.ts';
 import { openFile } from './file-log.ts';
 import { LoadNoter } from './load-noter.ts';
 
@@ -18,8 +18,8 @@ export interface StatePart {
   readonly log: Log;
   /** Where others share it. */
   readonly shared: KafkaLog | undefined;
-  /** Picks that are noted; undefined before `attach`, and where the log takes none. */
-  readonly noted: NotedPicks | undefined;
+  /** Picks that are noted; those of a log in files after `attach`. */
+  readonly noted: NotedPicks;
   /** Of this life. */
   readonly epoch: number;
   readonly append: (proposal: Proposal) => void;
@@ -47,7 +47,7 @@ export async function openState(config: Config, around: Surroundings): Promise<S
   const epoch = file?.epoch ?? Math.max(recovered.epoch + 1, clock.wall());
   const link = new LogLink(log);
   let noter: LoadNoter | undefined;
-  let noted: NotedPicks | undefined;
+  let noted = NOTHING_NOTED;
   const stopTelling = log.onStatus(({ state, why }) => {
     if (state === 'healthy') logger.info('the log answers again, and has all changes');
     else logger.error(`the log is ${state}: ${why}`);

@@ -25,7 +25,7 @@ test('no-backend: all are out, with the reason of each, and calls are refused', 
   assertFound(await rig.found('no-backend'), {
     key: POOL,
     severity: 'critical',
-    detail: /^No backend of test\.v1\.Test takes calls, and \d+ a second fail: a is EJECTED \(.+\)/,
+    detail: /^No backend of test\.v1\.Test takes calls, and [\d.]+ a second fail: a is EJECTED \(.+\)/,
     advice: /network/,
   });
 });
