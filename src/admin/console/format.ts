@@ -49,7 +49,7 @@ export function number(value: Figure): string {
 export function percent(fraction: Figure): string {
   if (!known(fraction)) return NONE;
   const value = fraction * 100;
-  return `${value >= 10 || value === 0 ? value.toFixed(0) : value.toFixed(1)} %`;
+  return `${value >= 9.95 || value === 0 ? value.toFixed(0) : value.toFixed(1)} %`;
 }
 
 export function bytes(value: Figure): string {

@@ -34,6 +34,18 @@ export function loadOf(backend: Backend | undefined, column: LoadColumn): number
   return backend?.load[AT[column]] ?? null;
 }
 
+/** What a stream has told of servers and pools. */
+class Board {
+  /** By row. */
+  readonly rows = new Map<number, Backend>();
+  readonly byId = new Map<string, Backend>();
+  readonly pools = new Map<string, PoolInfo>();
+  heap: Heap | undefined;
+}
+
+/** So long what was told before stays in sight while it is told anew, ms. */
+const SWAP_MS = 2_000;
+
 function wordsOf({ id, address, zone, cause, state, labels }: ServerInfo): string {
   const marks = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
   return [id, address, zone, cause, state, ...marks].join(' ').toLowerCase();
@@ -43,11 +55,6 @@ export class Store {
   hello: Hello | undefined;
   settings: Settings = { writes: false, traceLink: null, loadsMs: 0 };
   totals: Totals | undefined;
-  heap: Heap | undefined;
-  readonly pools = new Map<string, PoolInfo>();
-  /** By row. */
-  readonly rows = new Map<number, Backend>();
-  readonly byId = new Map<string, Backend>();
   /** Newest first. */
   events: readonly EventInfo[] = [];
   calls: readonly CallInfo[] = [];
@@ -59,7 +66,27 @@ export class Store {
   heardAt = performance.now();
   /** What to add to this machine's clock to have the balancer's. */
   private skew = 0;
+  /** In sight, and what is being told: the same once all was told, so that another pool is not built up row by row. */
+  private shown = new Board();
+  private told = this.shown;
+  private toldSince = 0;
   private readonly listeners = new Set<(more: boolean) => void>();
+
+  get rows(): ReadonlyMap<number, Backend> {
+    return this.shown.rows;
+  }
+
+  get byId(): ReadonlyMap<string, Backend> {
+    return this.shown.byId;
+  }
+
+  get pools(): ReadonlyMap<string, PoolInfo> {
+    return this.shown.pools;
+  }
+
+  get heap(): Heap | undefined {
+    return this.shown.heap;
+  }
 
   /** The balancer's clock, ms since 1970. */
   now(): number {
@@ -106,14 +133,15 @@ export class Store {
     for (const row of update.gone ?? []) this.drop(row);
     for (const server of update.servers ?? []) this.put(server, update.time);
     for (const row of update.loads ?? []) {
-      const known = this.rows.get(row[0] as number);
+      const known = this.told.rows.get(row[0] as number);
       if (known === undefined) continue;
       known.load = row.slice(1);
       known.toldAt = update.time;
     }
-    for (const service of update.poolsGone ?? []) this.pools.delete(service);
-    for (const pool of update.pools ?? []) this.pools.set(pool.service, pool);
-    if (update.heap !== undefined) this.heap = update.heap;
+    const { pools } = this.told;
+    for (const service of update.poolsGone ?? []) pools.delete(service);
+    for (const pool of update.pools ?? []) pools.set(pool.service, pool);
+    if (update.heap !== undefined) this.told.heap = update.heap;
     if (update.totals !== undefined) this.totals = update.totals;
     if (update.settings !== undefined) this.settings = update.settings;
     if (update.events !== undefined) {
@@ -121,6 +149,7 @@ export class Store {
     }
     if (update.calls !== undefined) this.addCalls(update.calls);
     if (update.more === undefined) this.complete = true;
+    if (this.complete || performance.now() - this.toldSince > SWAP_MS) this.shown = this.told;
     this.changed(update.more);
   }
 
@@ -143,23 +172,23 @@ export class Store {
   }
 
   private put(server: ServerInfo, time: number): void {
-    const { load = [], toldAt = time } = this.rows.get(server.row) ?? {};
+    const { rows, byId } = this.told;
+    const { load = [], toldAt = time } = rows.get(server.row) ?? {};
     const backend = { ...server, load, toldAt, words: wordsOf(server) };
-    this.rows.set(server.row, backend);
-    this.byId.set(server.id, backend);
+    rows.set(server.row, backend);
+    byId.set(server.id, backend);
   }
 
   private drop(row: number): void {
-    const known = this.rows.get(row);
-    this.rows.delete(row);
-    if (known !== undefined && this.byId.get(known.id)?.row === row) this.byId.delete(known.id);
+    const { rows, byId } = this.told;
+    const known = rows.get(row);
+    rows.delete(row);
+    if (known !== undefined && byId.get(known.id)?.row === row) byId.delete(known.id);
   }
 
   private forget(): void {
-    this.rows.clear();
-    this.byId.clear();
-    this.pools.clear();
-    this.heap = undefined;
+    this.told = new Board();
+    this.toldSince = performance.now();
     this.complete = false;
   }
 }

@@ -1,6 +1,9 @@
 /** A balancer with servers that report each second, and how long its event loop was held up. */
 
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startProgram } from '../../support/program.ts';
 import { start } from '../processes.ts';
@@ -17,8 +20,22 @@ const MAIN = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url))
 /** Resolves when all servers are connected. */
 export async function startBoard(cleanup: Cleanup, servers: number, seconds: number): Promise<Board> {
   const announced = Promise.withResolvers<string>();
-  const any = ['--proxy', '--control', '--admin'].flatMap(flag => [flag, '127.0.0.1:0']);
-  const args = ['--conditions=heapmesh-source', '--no-warnings', MAIN, 'serve', ...any, '-o', 'json'];
+  const folder = mkdtempSync(join(tmpdir(), 'heapmesh-console-'));
+  cleanup.add(() => rmSync(folder, { recursive: true }));
+  const any = { listen: '127.0.0.1:0' };
+  const file = join(folder, 'heapmesh.yaml');
+  // Nobody listens where the servers say that they are. JSON is YAML.
+  writeFileSync(file, JSON.stringify({ proxy: any, control: any, admin: any, health: { check: 'none' } }));
+  const args = [
+    '--conditions=heapmesh-source',
+    '--no-warnings',
+    MAIN,
+    'serve',
+    '--config',
+    file,
+    '-o',
+    'json',
+  ];
   const program = await startProgram(process.execPath, args, {
     openFiles: 21_000,
     onLine: line => announced.resolve(line),

@@ -64,7 +64,7 @@ function optionsFor(
     axes: [
       {
         ...axis,
-        space: 60,
+        space: 64,
         size: 24,
         values: (_, times) => times.map(time => clock(time * 1000)),
       },

@@ -42,8 +42,11 @@ export function Tree({ store, heap, onOpen }: TreeProps) {
     place.current?.parentElement?.querySelector<SVGGElement>(`[data-id="${CSS.escape(id)}"]`)?.focus();
   };
 
-  // By id, so that the same element moves with its server.
-  const order = backends.map((_, i) => i).sort((a, b) => ((ids[a] as string) < (ids[b] as string) ? -1 : 1));
+  // By id, so that the same element moves with its server; those that do not glide beneath, so that they are one layer.
+  const isDot = (i: number): number => (layout.spots[i]?.shape === 'dot' ? 0 : 1);
+  const order = backends
+    .map((_, i) => i)
+    .sort((a, b) => isDot(a) - isDot(b) || ((ids[a] as string) < (ids[b] as string) ? -1 : 1));
   return (
     <div class="tree">
       <div ref={place} class="tree-width" />

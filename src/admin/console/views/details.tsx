@@ -92,7 +92,7 @@ export function Details({ store, id, theme, onAction, onClose }: DetailsProps) {
       )}
       <div class="charts narrow">
         <Chart {...chart} title="Calls" lines={LINES.rates} format={number} />
-        <Chart {...chart} title="Time of a call" lines={LINES.times} format={duration} />
+        <Chart {...chart} title="Latency" lines={LINES.times} format={duration} />
         <Chart {...chart} title="In flight" lines={LINES.flight} format={number} least={4} />
         <Chart {...chart} title="Utilization" lines={LINES.use} format={percent} />
       </div>

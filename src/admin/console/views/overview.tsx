@@ -68,7 +68,7 @@ export function Overview({ store, pool, theme, onOpen, onZone, onPool }: Overvie
       </div>
       <div class="charts">
         <Chart {...chart} title="Calls" lines={RATES} format={number} />
-        <Chart {...chart} title="Time of a call" lines={TIMES} format={duration} />
+        <Chart {...chart} title="Latency" lines={TIMES} format={duration} />
         <Chart {...chart} title="In flight" lines={FLIGHT} format={number} least={4} />
         {pool === '' ? (
           <Chart {...chart} title="This balancer" lines={LOOP} format={percent} least={0.2} />
