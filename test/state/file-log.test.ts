@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Proposal } from '../../src/core/entries.ts';
+import { verify } from '../../src/state/inspect.ts';
 import { DamageError } from '../../src/state/recovery.ts';
-import { generator, SEED } from '../support/seed.ts';
+import { cases, generator, SEED } from '../support/seed.ts';
 import { Disk } from './disk.ts';
 import { digestsOf, type Life, live, numbered } from './lives.ts';
 
@@ -70,7 +71,10 @@ async function appendSome(life: Life, disk: Disk, run: Run, random: () => number
 
 test('by seed: killed, without power, with failing syncs and full disks, life after life', async () => {
   const random = generator();
-  for (let round = 0; round < 150; round++) {
+  let livesInAll = 0;
+  let powerCuts = 0;
+  let acknowledgedInAll = 0;
+  for (let round = 0; round < cases(150); round++) {
     let disk = new Disk(random);
     const run: Run = { list: [], acknowledged: 0 };
     const lives = 1 + Math.floor(random() * 6);
@@ -102,11 +106,18 @@ test('by seed: killed, without power, with failing syncs and full disks, life af
         run.list.length = found;
         run.acknowledged = found;
         await appendSome(life, disk, run, random);
+        acknowledgedInAll += run.acknowledged - found;
         if (random() < 0.5) await unlessStopped(disk, life.close());
       }
-      disk = disk.next(random() < 0.5 ? 'kill' : 'power cut');
+      const isKill = random() < 0.5;
+      livesInAll++;
+      if (!isKill) powerCuts++;
+      disk = disk.next(isKill ? 'kill' : 'power cut');
     }
   }
+  console.log(
+    `# ${livesInAll} lives, ${powerCuts} of them ended by a power cut, ${acknowledgedInAll} acknowledged changes, none lost`,
+  );
 });
 
 /** Waits as long as the process runs. */
@@ -156,10 +167,37 @@ test('a full disk: not kept until there is room, and then with all that came mea
   assert.equal(await life.log.append(numbered(4)), 4, 'it waited for the log to be written again');
   assert.equal(life.log.status().state, 'healthy');
   assert.equal(life.log.status().durable, 4);
-  const next = await live(disk.next('power cut').files());
+  const left = disk.next('power cut');
+  const next = await live(left.files());
   assert.equal(next.registry.digest(), digestsOf([1, 2, 3, 4].map(n => numbered(n)))[4]);
   await next.close();
   await life.close();
+  const reports = await verify(left.files());
+  assert.deepEqual(
+    reports.map(({ fault }) => fault).filter(fault => fault !== ''),
+    [],
+    'what goes on from a snapshot is no damage',
+  );
+});
+
+test('changes of which the disk had room for some: none of them was kept, and none comes back', async () => {
+  const disk = new Disk(generator());
+  const life = await live(disk.files());
+  await life.log.append(numbered(1));
+  // The first two of three fit, and a part of the third.
+  disk.room = 2 * 100 + 50;
+  const all = await Promise.allSettled([2, 3, 4].map(n => life.log.append(numbered(n))));
+  assert.deepEqual(
+    all.map(({ status }) => status),
+    ['rejected', 'rejected', 'rejected'],
+  );
+  assert.equal(life.registry.position, 4, 'this process goes on with them');
+  const left = disk.next('kill');
+  left.room = Number.POSITIVE_INFINITY;
+  const next = await live(left.files());
+  assert.equal(next.registry.position, 1);
+  assert.equal(next.registry.digest(), digestsOf([numbered(1)])[1]);
+  await next.close();
 });
 
 /** A closed log of two files and a snapshot between, and the facts of each number of its entries. */

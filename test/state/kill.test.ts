@@ -16,6 +16,8 @@ import { digestsOf, live, numbered } from './lives.ts';
 /** `make soak` asks for thousands. */
 const CYCLES = Number(process.env.HEAPMESH_KILL_CYCLES ?? 200);
 const LANES = 2;
+/** Kills of a lane between two lines of a long run. */
+const TOLD_EACH = 250;
 
 /** A writer that is started, and begins when it is told. */
 class Writer {
@@ -107,6 +109,10 @@ test(`${CYCLES} times killed while writing: nothing acknowledged is lost, nothin
       }
       await sleep(random() * 3);
       for (const line of await writer.kill()) acknowledged = Math.max(acknowledged, Number(line));
+      // A soak takes long: what it came to so far is said.
+      if ((cycle + 1) % TOLD_EACH === 0) {
+        console.log(`# lane ${lane}: ${cycle + 1} kills, ${acknowledged} acknowledged changes, none lost`);
+      }
     }
     await next.kill();
     acknowledgedInAll += acknowledged;

@@ -71,6 +71,8 @@ export async function openState(config: Config, around: Surroundings): Promise<S
       file?.log.snapshotFrom(() => registry.snapshot());
       if (file !== undefined) {
         noted = noteDecisions(config.state.decisions, file.log, mesh, { wall: clock.wall, logger });
+      } else if (config.state.decisions.sampleRatio > 0 || config.state.decisions.traced) {
+        logger.warn(`state.decisions: with state.log: ${log.kind} no picks are noted; expected log: file`);
       }
       // The youngest word on a server's load last: it is the one that counts.
       for (const note of recovered.loads.toSorted((a, b) => a.time - b.time)) {
