@@ -1,6 +1,6 @@
 /** A real balancer with its log in files: killed, started again, refused beside itself, and begun anew. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -161,4 +161,37 @@ test('explain --trace: picks of a call through the proxy, each attempt, and of P
       new RegExp(`trace ${asked}\\n${server?.id} was picked`),
     );
     assert.equal(JSON.parse(await explain('--lease', leaseId, '-o', 'json')).trace, asked);
+  }));
+
+test('state.decisions.traced: the picks of calls whose trace is recorded here are noted, by the trace', () =>
+  inFolder(async (folder, config) => {
+    const traced = join(folder, 'traced.yaml');
+    const text = (await readFile(config, 'utf8')).replace('sampleRatio: 1', 'traced: true');
+    // Nobody collects; calls are recorded all the same.
+    const traces = 'telemetry: { traces: { endpoint: http://127.0.0.1:1, sampleRatio: 1 } }';
+    await writeFile(traced, `${text}\n${traces}`);
+    const served = await serve(['--config', traced]);
+    const channel = createChannel(served.control);
+    const lookaside = createClient(LookasideServiceDefinition, channel);
+    let traceresponse = '';
+    await lookaside.pickServer(
+      { service: 'echo.v1.EchoService' },
+      { onHeader: header => (traceresponse = header.get('traceresponse') ?? '') },
+    );
+    channel.close();
+    const caller = await connectCaller(served.proxy);
+    const called = await caller.call(request('/echo.v1.EchoService/Echo'), Buffer.alloc(0));
+    assert.equal(called.grpcStatus, 14);
+    caller.socket.destroy();
+    assert.equal(await served.stop(), 0);
+    const log = join(folder, 'log');
+    const { code, stdout, stderr } = await command(['log', 'explain', log, '--trace', traceresponse]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /a was picked \(by least-load\)/);
+    const dump = (await command(['log', 'dump', log])).stdout
+      .split('\n')
+      .filter(line => line.includes('"decision"'));
+    const ids = new Set(dump.map(line => JSON.parse(line).decision.traceId));
+    assert.equal(ids.size, 2, 'that of the pick, and one that the proxy gave the call');
+    assert(!ids.has(''));
   }));
