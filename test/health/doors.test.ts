@@ -146,7 +146,8 @@ async function inTrouble(
   await until(() => since(from).length >= 400, 'calls beside the failing one', 30_000);
   const refused = failed(since(from));
   t.diagnostic(`failing: ${refused.length} of ${since(from).length}`);
-  assert.ok(refused.length <= 8, `${refused.length} calls failed`);
+  // As many as may be under way before the first failure is heard of, twice.
+  assert.ok(refused.length <= 2 * CALLERS, `${refused.length} calls failed`);
   await failing.tell({ calls: 'serve' });
 
   // Killed: what it had fails, and what comes later does not.
