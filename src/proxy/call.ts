@@ -86,6 +86,11 @@ export class Call {
     return this.request.replayable;
   }
 
+  /** The head of its request, until that of another call is asked for. */
+  get requestHead(): HeaderList | undefined {
+    return this.kept === undefined ? this.head : this.host.headOf(this.kept);
+  }
+
   /** The caller has its answer. */
   get isOver(): boolean {
     return this.over;
@@ -248,8 +253,7 @@ export class Call {
     this.facts.openedAt = now;
     const { isBare } = this.request;
     this.request.sent = isBare;
-    const head = this.kept === undefined ? this.head : this.host.headOf(this.kept);
-    end.sendHead(stream, this, head as HeaderList, isBare);
+    end.sendHead(stream, this, this.requestHead as HeaderList, isBare);
     if (!isBare) this.pumpRequest();
   }
 

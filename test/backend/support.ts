@@ -240,7 +240,11 @@ export const CALLS = {
 
 export interface Caller {
   readonly client: grpc.Client;
-  unary(text: string, options?: grpc.CallOptions): Promise<{ answer: string; trailer: grpc.Metadata }>;
+  /** Cancelled where the signal is aborted. */
+  unary(
+    text: string,
+    options?: grpc.CallOptions & { readonly signal?: AbortSignal },
+  ): Promise<{ answer: string; trailer: grpc.Metadata }>;
   collect(): grpc.ClientWritableStream<Text>;
   tell(text: string): grpc.ClientReadableStream<Text>;
   chat(): grpc.ClientDuplexStream<Text, Text>;
@@ -255,16 +259,17 @@ export function callerOf(address: string): Caller {
   const { unary, collect, tell, chat } = CALLS;
   return {
     client,
-    unary: (text, options = {}) =>
+    unary: (text, { signal, ...options } = {}) =>
       new Promise((resolve, reject) => {
         let answer = '';
         const done: grpc.requestCallback<Text> = (error, value) => {
           if (error !== null) reject(error);
           else answer = value?.text ?? '';
         };
-        client
+        const call = client
           .makeUnaryRequest(unary.path, bytes, message, { text }, new grpc.Metadata(), options, done)
           .on('status', ({ metadata }) => resolve({ answer, trailer: metadata }));
+        signal?.addEventListener('abort', () => call.cancel());
       }),
     collect: () => client.makeClientStreamRequest(collect.path, bytes, message, quiet).on('error', quiet),
     tell: text => client.makeServerStreamRequest(tell.path, bytes, message, { text }).on('error', quiet),

@@ -68,7 +68,7 @@ function traceIdOf(asker: object, traceOf: TraceOf): string {
   if (!(asker instanceof Call)) return parseTraceparent(traceparentOf(asker as PickAsker))?.traceId ?? '';
   const own = traceOf(asker);
   if (own !== undefined) return own;
-  const { head } = asker;
+  const head = asker.requestHead;
   const at = head === undefined ? -1 : head.find(TRACEPARENT);
   return (at < 0 ? undefined : parseTraceparent(head?.value(at) ?? ''))?.traceId ?? '';
 }
