@@ -142,14 +142,13 @@ export class Call {
     this.response.clear();
     this.facts.clear();
     this.over = false;
-    this.attempts = this.moves = this.pushbackMs = 0;
+    this.attempts = this.moves = this.pushbackMs = this.octetsSeen = 0;
     if (this.tried.length > 0) this.tried.length = 0;
     this.dropHead();
     this.backend = this.pool = this.want = this.forwards = undefined;
     this.slot = -1;
     this.timeoutMs = Number.NaN;
     this.deadlineIsAge = this.rests = false;
-    this.octetsSeen = 0;
   }
 
   private dropHead(): void {
@@ -259,9 +258,8 @@ export class Call {
 
   /** It waited for the stream that it is about to get, since it was sent there. @param now monotonic clock, ms */
   waited(now: number): void {
-    const ms = now - this.sentAt;
-    this.facts.waitedMs += ms;
-    this.host.observer?.waited(this, ms);
+    this.facts.waitedMs += now - this.sentAt;
+    this.host.observer?.waited(this, now - this.sentAt);
   }
 
   /** The backend cannot be given the call; `why` follows its name. */
@@ -317,9 +315,8 @@ export class Call {
   // From the caller
 
   fromCaller(buffer: Buffer, start: number, end: number, endStream: boolean): void {
-    const { facts } = this;
-    facts.requestBytes += end - start;
-    if (this.host.observer !== undefined) facts.request.push(buffer, start, end);
+    this.facts.requestBytes += end - start;
+    if (this.host.observer !== undefined) this.facts.request.push(buffer, start, end);
     if (endStream) this.request.ended = true;
     // Once it is answered nobody wants the rest of it.
     if (this.answered) this.caller?.credit(this.callerStream, end - start);
