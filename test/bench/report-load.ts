@@ -13,6 +13,7 @@ const PATH = '/heapmesh.v1.LoadReportService/ReportLoad';
 const DATA = 0;
 const HEADERS = 1;
 const SETTINGS = 4;
+const PING = 6;
 const END_HEADERS = 4;
 const ACK = 1;
 
@@ -86,8 +87,22 @@ function open(i: number): Promise<void> {
       socket.write(Buffer.concat([opening, message(registration)]));
       resolve();
     });
-    // The window updates and settings of the peer: there is room enough for what is sent.
-    socket.resume();
+    // What a peer says of windows and settings may be passed over: there is room enough for what is sent.
+    let unread = Buffer.alloc(0);
+    socket.on('data', chunk => {
+      unread = unread.length === 0 ? chunk : Buffer.concat([unread, chunk]);
+      let at = 0;
+      while (unread.length - at >= 9) {
+        const end = at + 9 + unread.readUIntBE(at, 3);
+        if (end > unread.length) break;
+        // Whoever does not answer is taken for dead.
+        if (unread[at + 3] === PING && ((unread[at + 4] as number) & ACK) === 0) {
+          socket.write(frame(PING, ACK, 0, unread.subarray(at + 9, end)));
+        }
+        at = end;
+      }
+      unread = unread.subarray(at);
+    });
   });
 }
 

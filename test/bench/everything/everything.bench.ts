@@ -172,6 +172,15 @@ try {
     );
   }
   tellStalls(`${reporters} reporting servers, traces, scrapes, console, reloads`, on, settled);
+  const { closed } = await reporting.ask<{ sent: number; closed: number }>();
+  const intact = {
+    group: 'everything at once',
+    name: 'servers that reported to the end',
+    value: reporting.hello.open - closed,
+  };
+  suite.results.push({ ...intact, unit: '', target: reporters, reached: closed === 0 });
+  if (closed > 0)
+    say(`${closed} servers LOST their stream of reports: what follows is not with ${reporters}`);
   await turn('no proxy, beside everything on', direct, rate);
   const explained = (await on.explained()).filter(({ at, awayMs }) => at >= settled && awayMs < AWAY_MS);
   for (const stall of explained.sort((a, b) => own(b) - own(a)).slice(0, 20)) {
