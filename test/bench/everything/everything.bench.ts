@@ -3,7 +3,8 @@
  * reload each minute, and realistic calls at half of the peak rate; beside the same calls with all of that off,
  * without a proxy, and through Envoy. `--seconds N` (behind `--`) is the time with all of it on; default 120. What it
  * is compared with is measured before and after, while nothing else runs, and takes five minutes more at most.  `--profile` says
- * where the time of each stall went, and `--only` leaves the comparison out.
+ * where the time of each stall went, and `--only` leaves the comparison out. `--rate N` is calls a second, in the place
+ * of half of what the balancer can do with all of it off.
  */
 import { parseArgs } from 'node:util';
 import { ensureTools } from '../../../scripts/tools/install.ts';
@@ -42,6 +43,7 @@ const { values } = parseArgs({
     reporters: { type: 'string', default: String(REPORTERS) },
     profile: { type: 'boolean', default: false },
     only: { type: 'boolean', default: false },
+    rate: { type: 'string' },
   },
 });
 const seconds = Number(values.seconds);
@@ -126,8 +128,9 @@ try {
     const { callsPerSecond } = await generate(off.proxy, { ...REALISTIC, streams: 4, calls: 20_000 });
     peaks.push(callsPerSecond);
   }
-  const rate = Math.round(median(peaks) / 2);
-  say(`${rate} calls a second, half of what the balancer with all off does`);
+  const peak = Math.round(median(peaks));
+  const rate = values.rate === undefined ? Math.round(peak / 2) : Number(values.rate);
+  say(`${rate} calls a second; the balancer with all off does ${peak}`);
   const compared = async (): Promise<void> => {
     if (values.only) return;
     for (let n = 0; n < Math.min(3, Math.max(1, Math.round(seconds / (12 * TURN_S)))); n++) {
