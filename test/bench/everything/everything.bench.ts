@@ -112,8 +112,10 @@ function tellStalls(group: string, on: Balancer, since: number): void {
   record('its work after it was off its core', longest(others, own), over(others, own));
   record('longest, with what the kernel gave to others', longest(all, whole), over(all, whole));
   tell(results);
-  const worst = mine.toSorted((a, b) => own(b) - own(a)).slice(0, 8);
-  if (worst.length > 0) console.log(worst.map(stall => `  ${shown(stall)}`).join('\n'));
+  for (const stalls of [mine, others]) {
+    const worst = stalls.toSorted((a, b) => own(b) - own(a)).slice(0, 8);
+    if (worst.length > 0) console.log(`${worst.map(stall => `  ${shown(stall)}`).join('\n')}\n`);
+  }
 }
 
 try {
@@ -185,7 +187,7 @@ try {
   if (closed > 0)
     say(`${closed} servers LOST their stream of reports: what follows is not with ${reporters}`);
   await turn('no proxy, beside everything on', direct, rate);
-  const explained = (await on.explained()).filter(({ at, awayMs }) => at >= settled && awayMs < AWAY_MS);
+  const explained = (await on.explained()).filter(({ at }) => at >= settled);
   for (const stall of explained.sort((a, b) => own(b) - own(a)).slice(0, 20)) {
     console.log(`  ${shown(stall)}\n${stall.where.map(line => `      ${line}\n`).join('')}`);
   }
