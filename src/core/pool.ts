@@ -359,8 +359,7 @@ export class Pool extends PoolMembers implements RowListener {
   ): number {
     const best = bestOf(this, now, witness.idOf);
     const lease = this.pickBy(now, kind, want);
-    const { service, policyName: policy, eligible } = this;
-    const members = [...this.members()].length;
+    const { service, policyName: policy, eligible, size: members } = this;
     const slot = lease < 0 ? -1 : this.leases.slotOf(lease);
     const decision = { service, lease, policy, want: wantInWords(want), members, eligible, best };
     witness.witness(decision, slot, asker);

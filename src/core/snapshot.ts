@@ -24,6 +24,17 @@ export interface Snapshot {
   readonly notUnderstood: number;
 }
 
+/** Of a fold that has read nothing. */
+export const EMPTY_SNAPSHOT: Snapshot = {
+  position: 0,
+  records: [],
+  words: [],
+  answers: [],
+  instances: [],
+  skipped: 0,
+  notUnderstood: 0,
+};
+
 /** Takes as long as copying a list of the records: none of them is looked into. */
 export function snapshotOf(
   store: RecordStore,

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc, { type Arbitrary } from 'fast-check';
 import type { Body, Proposal } from '../../src/core/entries.ts';
 import { apply } from '../../src/core/fold.ts';
-import { type Snapshot, snapshotOf, storeOf } from '../../src/core/snapshot.ts';
+import { EMPTY_SNAPSHOT, snapshotOf, storeOf } from '../../src/core/snapshot.ts';
 import { RecordStore } from '../../src/core/store.ts';
 import { decodeProposal, encodeProposal } from '../../src/state/codec.ts';
 import { Replay } from '../../src/state/recovery.ts';
@@ -14,20 +14,10 @@ import { server } from '../core/registry-support.ts';
 import { cases, generator, seeded } from '../support/seed.ts';
 import { proposal as anything } from './bodies.ts';
 
-const NOTHING: Snapshot = {
-  position: 0,
-  records: [],
-  words: [],
-  answers: [],
-  instances: [],
-  skipped: 0,
-  notUnderstood: 0,
-};
-
 /** Folds messages both ways, from a snapshot on, and compares at a few places and at the end. */
 function compare(all: readonly Proposal[], looks: number): void {
   const messages = all.map(encodeProposal);
-  let start = NOTHING;
+  let start = EMPTY_SNAPSHOT;
   let replay = new Replay(undefined);
   let store = new RecordStore();
   for (const [i, message] of messages.entries()) {

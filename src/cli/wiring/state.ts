@@ -4,6 +4,7 @@ import type { Clock } from '../../control/control.ts';
 import type { Proposal } from '../../core/entries.ts';
 import { adoptNote } from '../../core/load-note.ts';
 import type { Mesh } from '../../core/mesh.ts';
+import { EMPTY_SNAPSHOT } from '../../core/snapshot.ts';
 import { LogLink } from '../../state/follow.ts';
 import type { KafkaLog } from '../../state/kafka/kafka-log.ts';
 import type { Log, Recovered } from '../../state/log.ts';
@@ -127,15 +128,7 @@ async function open(config: Config, around: Surroundings): Promise<Opened> {
 }
 
 const NOTHING: Recovered = {
-  snapshot: {
-    position: 0,
-    records: [],
-    words: [],
-    answers: [],
-    instances: [],
-    skipped: 0,
-    notUnderstood: 0,
-  },
+  snapshot: EMPTY_SNAPSHOT,
   loads: [],
   epoch: 0,
 };

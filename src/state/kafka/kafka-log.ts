@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Entry, Proposal } from '../../core/entries.ts';
 import { KAFKA_LIMITS } from '../../core/limits.ts';
 import type { LoadNote } from '../../core/load-note.ts';
-import type { Snapshot } from '../../core/snapshot.ts';
+import { EMPTY_SNAPSHOT, type Snapshot } from '../../core/snapshot.ts';
 import { Reader } from '../bytes.ts';
 import { decodeProposal, MAY_SKIP, Message } from '../codec.ts';
 import { filesIn } from '../files.ts';
@@ -118,7 +118,7 @@ export class KafkaLog implements Log {
     }
     const epoch = Math.max(log.#fences.get(options.instanceId)?.epoch ?? 0, log.#outbox.epoch);
     const loads = [...log.#loads.values()].map(message => decodeLoads(message));
-    const recovered = { snapshot: log.#snapshots.last ?? EMPTY, loads, epoch };
+    const recovered = { snapshot: log.#snapshots.last ?? EMPTY_SNAPSHOT, loads, epoch };
     log.#snapshots.last = undefined;
     log.#run();
     return { log, recovered };
@@ -431,16 +431,6 @@ export class KafkaLog implements Log {
     for (const listener of this.#listeners) listener(status);
   }
 }
-
-const EMPTY: Snapshot = {
-  position: 0,
-  records: [],
-  words: [],
-  answers: [],
-  instances: [],
-  skipped: 0,
-  notUnderstood: 0,
-};
 
 function now(): number {
   return performance.now();

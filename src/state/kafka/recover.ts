@@ -1,5 +1,5 @@
 /** What a new life begins with: the last snapshot of the cluster, and the records of the log behind it. */
-import type { Snapshot } from '../../core/snapshot.ts';
+import { EMPTY_SNAPSHOT } from '../../core/snapshot.ts';
 import { decodeEnvelope, type Envelope } from './envelope.ts';
 import { reasonOf } from './reasons.ts';
 import type { Session } from './session.ts';
@@ -18,16 +18,6 @@ export interface Recovery {
 /** The log and its snapshots do not fit together: no instance can begin with them. */
 export class LogFault extends Error {}
 
-const NOTHING: Snapshot = {
-  position: 0,
-  records: [],
-  words: [],
-  answers: [],
-  instances: [],
-  skipped: 0,
-  notUnderstood: 0,
-};
-
 /** @throws LogFault, or whatever the cluster fails with. */
 export async function recover(session: Session, topics: Topics): Promise<Recovery> {
   const checked = await ensureTopics(session, topics);
@@ -36,7 +26,7 @@ export async function recover(session: Session, topics: Topics): Promise<Recover
     position: 0,
     fences: [],
     loads: [],
-    snapshot: NOTHING,
+    snapshot: EMPTY_SNAPSHOT,
   };
   const { start, end } = await session.bounds(topics.log);
   const { position } = envelope;
