@@ -9,7 +9,13 @@ import { HungWatch, silentAfterMs } from './hung.ts';
 import { HEALTH_LIMITS } from './limits.ts';
 import type { Mesh } from './mesh.ts';
 import { OutcomeCounts } from './outcome-counts.ts';
-import { type Ejection, OutlierGroup, type OutlierPast, type OutlierSettings } from './outlier.ts';
+import {
+  type Ejection,
+  type GroupSums,
+  OutlierGroup,
+  type OutlierPast,
+  type OutlierSettings,
+} from './outlier.ts';
 import { PanicWatch } from './panic-watch.ts';
 import type { Pool } from './pool.ts';
 import { Suspicion } from './suspicion.ts';
@@ -329,14 +335,18 @@ export class Detector {
       const ejection = group?.streak(slot, now);
       if (ejection !== undefined) this.ejectOutlier(ejection);
     }
+    const sumsOf = new Map<OutlierGroup, GroupSums>();
     for (const slot of this.counts.doubted) {
       if (this.counts.streak(slot) < 2) {
         this.counts.doubted.delete(slot);
         continue;
       }
-      const ejection = this.groups
-        .get(this.entries.get(this.mesh.idOf(slot))?.home ?? '')
-        ?.leftAlone(slot, now);
+      const group = this.groups.get(this.entries.get(this.mesh.idOf(slot))?.home ?? '');
+      if (group?.isIdle(slot, now) !== true) continue;
+      // Once a look: thousands may be doubted, in a group of thousands.
+      const sums = sumsOf.get(group) ?? group.sums(now);
+      sumsOf.set(group, sums);
+      const ejection = group.leftAlone(slot, now, sums);
       if (ejection !== undefined) this.ejectOutlier(ejection);
     }
     for (const group of this.groups.values()) {

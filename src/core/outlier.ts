@@ -89,6 +89,16 @@ interface Member {
   eligible: boolean;
 }
 
+/** Sums over a group at one time, for those of its servers that are left alone. */
+export interface GroupSums {
+  /** Members that take calls, and those among them that served a call lately. */
+  readonly eligible: number;
+  readonly serving: number;
+  /** Calls of those that take calls, in this interval. */
+  readonly served: number;
+  readonly failed: number;
+}
+
 export class OutlierGroup {
   private settings: OutlierSettings;
   private readonly counts: OutcomeCounts;
@@ -96,6 +106,8 @@ export class OutlierGroup {
   private readonly members = new Map<number, Member>();
   /** Those that `until` is set for. */
   private out = 0;
+  /** Those that are eligible, or ejected by these rules. */
+  private judged = 0;
   private nextSweep = Number.NaN;
 
   /** @param random uniform in [0, 1), for rules that are enforced in part */
@@ -124,6 +136,7 @@ export class OutlierGroup {
     if (this.members.has(slot)) return;
     const { until, multiplier } = past ?? { until: -1, multiplier: 0 };
     if (until >= 0) this.out++;
+    if (eligible || until >= 0) this.judged++;
     this.members.set(slot, { until, multiplier, isBack: false, eligible });
     this.counts.begin(slot, this.streakLimit);
   }
@@ -133,6 +146,7 @@ export class OutlierGroup {
     if (member === undefined) return undefined;
     const { until, multiplier } = member;
     this.readmit(slot);
+    if (member.eligible) this.judged--;
     this.counts.clearStreak(slot);
     this.members.delete(slot);
     return { until, multiplier };
@@ -141,7 +155,10 @@ export class OutlierGroup {
   /** The server takes calls, or does not; whoever decided it. */
   setEligible(slot: number, eligible: boolean): void {
     const member = this.members.get(slot);
-    if (member !== undefined) member.eligible = eligible;
+    if (member === undefined || member.eligible === eligible) return;
+    member.eligible = eligible;
+    // What is ejected belongs to the group all the same.
+    if (member.until < 0) this.judged += eligible ? 1 : -1;
   }
 
   /** An ejection is over, by time or by somebody's word: failures in a row count from here. */
@@ -151,6 +168,7 @@ export class OutlierGroup {
     member.until = -1;
     member.isBack = true;
     this.out--;
+    if (!member.eligible) this.judged--;
     this.counts.clearStreak(slot);
   }
 
@@ -171,30 +189,41 @@ export class OutlierGroup {
     return ejection;
   }
 
-  /** A server with failures in a row that gets no calls: its ejection, where it is one and possible. */
-  leftAlone(slot: number, now: number): Ejection | undefined {
+  /** For `leftAlone` at the same time: made once for all whom it may be asked of, as it looks at each member. */
+  sums(now: number): GroupSums {
+    const lately = now - this.settings.leftAloneMs * LATELY;
+    const sums = { eligible: 0, serving: 0, served: 0, failed: 0 };
+    for (const [slot, { eligible }] of this.members) {
+      if (!eligible) continue;
+      sums.eligible++;
+      sums.served += this.counts.served(slot);
+      sums.failed += this.counts.failed(slot);
+      if (this.counts.streak(slot) === 0 && this.counts.answeredAt(slot) >= lately) sums.serving++;
+    }
+    return sums;
+  }
+
+  /** A server gets calls no more, after failures. To be asked before `leftAlone`, which costs sums of all. */
+  isIdle(slot: number, now: number): boolean {
     const member = this.members.get(slot);
     const { leftAloneMs } = this.settings;
-    if (member === undefined || leftAloneMs === 0 || this.streakLimit === 0) return undefined;
-    const idleMs = now - this.counts.answeredAt(slot);
-    if (!(idleMs >= leftAloneMs) || member.until >= 0 || !member.eligible) return undefined;
-    let neighbours = 0;
-    let serving = 0;
-    let served = 0;
-    let failed = 0;
-    for (const [other, { eligible }] of this.members) {
-      if (other === slot || !eligible) continue;
-      neighbours++;
-      served += this.counts.served(other);
-      failed += this.counts.failed(other);
-      const isServing = this.counts.streak(other) === 0;
-      if (isServing && now - this.counts.answeredAt(other) <= leftAloneMs * LATELY) serving++;
-    }
+    if (member === undefined || leftAloneMs === 0 || this.streakLimit === 0) return false;
+    return now - this.counts.answeredAt(slot) >= leftAloneMs && member.until < 0 && member.eligible;
+  }
+
+  /** A server with failures in a row that gets no calls: its ejection, where it is one and possible. */
+  leftAlone(slot: number, now: number, sums: GroupSums): Ejection | undefined {
+    if (!this.isIdle(slot, now)) return undefined;
+    // It does not serve lately, but it is one of them and its calls are among theirs.
+    const neighbours = sums.eligible - 1;
+    const served = sums.served - this.counts.served(slot);
+    const failed = sums.failed - this.counts.failed(slot);
     const streak = this.counts.streak(slot);
     const chance = ((failed + 1) / (served + failed + 1)) ** streak;
-    if (serving * 2 <= neighbours || !(chance < CHANCE)) return undefined;
-    const since = `${(idleMs / 1_000).toFixed(1)} s ago`;
-    return this.eject(slot, member, now, `failed ${streak} calls in a row, the last one ${since}`);
+    if (sums.serving * 2 <= neighbours || !(chance < CHANCE)) return undefined;
+    const since = `${((now - this.counts.answeredAt(slot)) / 1_000).toFixed(1)} s ago`;
+    const cause = `failed ${streak} calls in a row, the last one ${since}`;
+    return this.eject(slot, this.members.get(slot) as Member, now, cause);
   }
 
   /** Looks at the time: sweeps where one is due. Who is ejected by it, and who may come back. */
@@ -286,10 +315,7 @@ export class OutlierGroup {
 
   private eject(slot: number, member: Member, now: number, cause: string): Ejection | undefined {
     if (member.until >= 0 || !member.eligible) return undefined;
-    // What is ejected is not eligible any more, and belongs to the group all the same.
-    let judged = 0;
-    for (const one of this.members.values()) if (one.eligible || one.until >= 0) judged++;
-    if (judged === 0 || this.out >= judged * this.settings.maxEjected) return undefined;
+    if (this.out >= this.judged * this.settings.maxEjected) return undefined;
     const { baseEjectionMs, maxEjectionMs } = this.settings;
     member.multiplier++;
     const forMs = Math.min(baseEjectionMs * member.multiplier, Math.max(baseEjectionMs, maxEjectionMs));

@@ -3,7 +3,12 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Outcome } from '../../src/core/core.ts';
 import { OutcomeCounts } from '../../src/core/outcome-counts.ts';
-import { OUTLIER_DEFAULTS, OutlierGroup, type OutlierSettings } from '../../src/core/outlier.ts';
+import {
+  type Ejection,
+  OUTLIER_DEFAULTS,
+  OutlierGroup,
+  type OutlierSettings,
+} from '../../src/core/outlier.ts';
 import { seeded } from '../support/seed.ts';
 import { randomOf } from './rig.ts';
 
@@ -27,6 +32,10 @@ class Group {
       if (n < failed) this.counts.count(slot, Outcome.FAILURE, this.now);
       if (n < served) this.counts.count(slot, Outcome.SUCCESS, this.now);
     }
+  }
+
+  leftAlone(slot: number): Ejection | undefined {
+    return this.group.leftAlone(slot, this.now, this.group.sums(this.now));
   }
 
   /** As the detector does: who is ejected is not eligible, who returns is. */
@@ -65,9 +74,9 @@ test('fewer in a row eject where the server gets no calls any more, and its neig
   assert.deepEqual([...rig.counts.doubted], [1]);
   rig.now += 2_900;
   neighbours();
-  assert.equal(rig.group.leftAlone(1, rig.now), undefined, 'not for long enough');
+  assert.equal(rig.leftAlone(1), undefined, 'not for long enough');
   rig.now += 100;
-  const { cause, forMs } = rig.group.leftAlone(1, rig.now) ?? {};
+  const { cause, forMs } = rig.leftAlone(1) ?? {};
   assert.equal(cause, 'failed 2 calls in a row, the last one 3.0 s ago');
   assert.equal(forMs, 30_000);
   rig.group.readmit(1);
@@ -77,22 +86,22 @@ test('fewer in a row eject where the server gets no calls any more, and its neig
   fail();
   fail();
   rig.now += 5_000;
-  assert.equal(rig.group.leftAlone(1, rig.now), undefined);
+  assert.equal(rig.leftAlone(1), undefined);
   // Others fail some too: two in a row are no wonder, four are one.
   neighbours(3);
-  assert.equal(rig.group.leftAlone(1, rig.now), undefined);
+  assert.equal(rig.leftAlone(1), undefined);
   fail();
   fail();
   rig.now += 3_000;
   neighbours(3);
-  assert.match(rig.group.leftAlone(1, rig.now)?.cause ?? '', /^failed 4 calls in a row/);
+  assert.match(rig.leftAlone(1)?.cause ?? '', /^failed 4 calls in a row/);
   // Off, by itself or with all rules of failures in a row.
   for (const off of [{ leftAloneMs: 0 }, { consecutiveFailures: 0 }, { maxEjected: 0 }]) {
     const other = new Group(10, off);
     for (let slot = 0; slot < 10; slot++) if (slot !== 1) other.calls(slot, 100, 0);
     other.counts.count(1, Outcome.FAILURE, other.now - 3_000);
     other.counts.count(1, Outcome.FAILURE, other.now - 3_000);
-    assert.equal(other.group.leftAlone(1, other.now), undefined);
+    assert.equal(other.leftAlone(1), undefined);
   }
 });
 
@@ -157,6 +166,29 @@ test('no more than a share is out: a tenth of ten is one', () => {
   // The one that was spared is due again after as many more.
   for (let n = 0; n < 5; n++) rig.counts.count(2, Outcome.FAILURE, 0);
   assert.deepEqual(rig.counts.takeDue(), [2]);
+});
+
+test('the share is of those that take calls and those that are ejected, as that changes', () => {
+  const rig = new Group(20);
+  const streaks = (slots: readonly number[]): number[] => {
+    for (const slot of slots) for (let n = 0; n < 5; n++) rig.counts.count(slot, Outcome.FAILURE, 0);
+    const out = rig.counts.takeDue().flatMap(slot => rig.group.streak(slot, rig.now) ?? []);
+    for (const { slot } of out) rig.group.setEligible(slot, false);
+    return out.map(({ slot }) => slot);
+  };
+  for (let slot = 10; slot < 20; slot++) rig.group.setEligible(slot, false);
+  rig.group.setEligible(19, false);
+  assert.deepEqual(streaks([1, 2]), [1], 'a tenth of ten');
+  rig.group.setEligible(10, true);
+  rig.group.setEligible(10, true);
+  assert.deepEqual(streaks([2, 3]), [2], 'one of eleven is less than a tenth');
+  rig.group.remove(11);
+  rig.group.remove(10);
+  rig.group.readmit(2);
+  assert.deepEqual(streaks([3]), [], 'one of nine, as the second has not said that it takes calls');
+  rig.group.setEligible(2, true);
+  rig.group.add(20, true);
+  assert.deepEqual(streaks([3]), [3], 'one of eleven again');
 });
 
 test('success rate: mean − 1.9 σ, of five servers with a hundred calls each', () => {
