@@ -299,7 +299,7 @@ export class PoolScores {
     const loads = this.loads;
     const age = now - (loads.reportTime[slot] as number);
     const scaled = Math.exp((parts[row + STEP] as number) * SCORE.gridStep) * (loads.weight[slot] as number);
-    return {
+    const terms: Record<string, number> = {
       own: loads.own(slot),
       relayed: loads.relayed(slot),
       resting: loads.resting(slot),
@@ -309,8 +309,9 @@ export class PoolScores {
       stale: (parts[row + FACTOR] as number) * scaled,
       failure: loads.failureNow(slot, now),
       penalty_seconds: this.seconds(parts[row + PENALTY] as number),
-      ...(age < Number.POSITIVE_INFINITY ? { report_age_seconds: age / 1000 } : {}),
     };
+    if (age < Number.POSITIVE_INFINITY) terms.report_age_seconds = age / 1000;
+    return terms;
   }
 
   /** Throws where the sums are not those of the members that count. */

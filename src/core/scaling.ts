@@ -28,13 +28,40 @@ export interface ScalingRules {
   readonly max: number;
 }
 
-/** A server in service: not a standby, not draining. */
-export interface Sighting {
-  readonly id: string;
-  /** It is out because it fails. */
-  readonly failed: boolean;
+/**
+ * Servers in service: no standbys, and none that drain. Columns that are filled again for each look: thousands of
+ * objects that live as long as a look takes would be made old by the collections meanwhile.
+ */
+export class Sightings {
+  size = 0;
+  readonly ids: string[] = [];
+  /** 1: it is out because it fails. */
+  failed = new Uint8Array(16);
   /** As last reported; NaN: unknown, or too old. */
-  readonly utilization: number;
+  utilization = new Float64Array(16);
+
+  clear(): void {
+    this.size = 0;
+  }
+
+  add(id: string, failed: boolean, utilization: number): void {
+    const at = this.size++;
+    if (at === this.failed.length) {
+      const { failed, utilization } = this;
+      this.failed = new Uint8Array(2 * at);
+      this.failed.set(failed);
+      this.utilization = new Float64Array(2 * at);
+      this.utilization.set(utilization);
+    }
+    this.ids[at] = id;
+    this.failed[at] = failed ? 1 : 0;
+    this.utilization[at] = utilization;
+  }
+
+  /** Whether it is known how loaded the server is that stands there. */
+  isTold(at: number): boolean {
+    return this.failed[at] === 0 && !Number.isNaN(this.utilization[at]);
+  }
 }
 
 export type ScalingDecision =
@@ -60,8 +87,9 @@ export class ScalingRule {
   private readonly over = new Map<string, { readonly since: number; answered: boolean }>();
   /** Servers that fail, and whether they have their replacement. */
   private readonly failed = new Map<string, { answered: boolean; retryAt: number }>();
-  /** Servers in service at the last look; undefined before the first. */
-  private known: ReadonlySet<string> | undefined;
+  /** Looks so far, and by server in service the last one that saw it: a new set for each look would be garbage. */
+  private looks = 0;
+  private readonly seenAt = new Map<string, number>();
   /** Servers that were added for a decision of this rule. */
   private readonly mine = new Set<string>();
   private meanOverSince = Number.NaN;
@@ -80,7 +108,7 @@ export class ScalingRule {
    * @param coming servers that are on their way
    */
   look(
-    servers: readonly Sighting[],
+    servers: Sightings,
     added: readonly string[],
     coming: number,
     now: number,
@@ -142,11 +170,7 @@ export class ScalingRule {
    * One that another instance or an operator has added relieves as well as one of this rule's, but only what was over
    * before: an overload that is seen for the first time with it there came in spite of it.
    */
-  private meet(here: ReadonlySet<string>, now: number): void {
-    const { known } = this;
-    this.known = here;
-    for (const id of this.mine) if (known?.has(id) && !here.has(id)) this.mine.delete(id);
-    if (known === undefined || !this.brings(here, known)) return;
+  private meet(now: number): void {
     const before = [...this.over.values()].filter(({ since }) => since < now);
     if (before.length === 0 && !(this.meanOverSince < now)) {
       this.lowSince = Number.NaN;
@@ -156,77 +180,90 @@ export class ScalingRule {
     for (const each of before) each.answered = true;
   }
 
-  private brings(here: ReadonlySet<string>, known: ReadonlySet<string>): boolean {
-    for (const id of here) if (!known.has(id) && !this.mine.has(id)) return true;
-    return false;
-  }
-
-  private watch(servers: readonly Sighting[], now: number): void {
+  private watch(servers: Sightings, now: number): void {
     const { threshold, scaleInBelow } = this.rules;
+    const { seenAt } = this;
     let sum = 0;
     this.reporting = 0;
-    const here = new Set<string>();
-    for (const { id, failed, utilization } of servers) {
-      here.add(id);
-      if (!failed) this.failed.delete(id);
+    const look = ++this.looks;
+    let isMet = false;
+    for (let n = 0; n < servers.size; n++) {
+      const id = servers.ids[n] as string;
+      if (look > 1 && !isMet && !seenAt.has(id) && !this.mine.has(id)) isMet = true;
+      seenAt.set(id, look);
+      if (servers.failed[n] === 0) this.failed.delete(id);
       else if (!this.failed.has(id)) this.failed.set(id, { answered: false, retryAt: now });
-      if (failed || Number.isNaN(utilization)) {
+      if (!servers.isTold(n)) {
         this.over.delete(id);
         continue;
       }
+      const utilization = servers.utilization[n] as number;
       sum += utilization;
       this.reporting++;
       if (utilization < threshold * SCALING_LIMITS.relief) this.over.delete(id);
       else if (utilization > threshold && !this.over.has(id))
         this.over.set(id, { since: now, answered: false });
     }
-    this.meet(here, now);
-    for (const id of this.over.keys()) if (!here.has(id)) this.over.delete(id);
-    for (const id of this.failed.keys()) if (!here.has(id)) this.failed.delete(id);
+    if (isMet) this.meet(now);
+    if (seenAt.size > servers.size) {
+      for (const [id, at] of seenAt) if (at !== look) this.left(id);
+    }
     this.mean = this.reporting > 0 ? sum / this.reporting : Number.NaN;
     this.meanOverSince = sinceWhen(this.meanOverSince, this.mean > threshold, now);
     this.lowSince = sinceWhen(this.lowSince, this.mean < scaleInBelow, now);
   }
 
-  private forLoad(servers: readonly Sighting[], now: number): ScalingDecision | undefined {
+  /** A server is not in service any more. */
+  private left(id: string): void {
+    this.seenAt.delete(id);
+    this.over.delete(id);
+    this.failed.delete(id);
+    this.mine.delete(id);
+  }
+
+  private forLoad(servers: Sightings, now: number): ScalingDecision | undefined {
     const { threshold, forMs, cooldownMs } = this.rules;
     if (now < this.retryAt || now - this.changedAt < cooldownMs) return undefined;
     const meanMs = now - this.meanOverSince;
-    let worst: Sighting | undefined;
+    let worst = -1;
     let worstMs = 0;
-    let most: Sighting | undefined;
-    for (const server of servers) {
-      if (server.failed || Number.isNaN(server.utilization)) continue;
-      if (most === undefined || server.utilization > most.utilization) most = server;
-      const over = this.over.get(server.id);
+    let most = -1;
+    const utilization = (at: number): number => servers.utilization[at] as number;
+    for (let n = 0; n < servers.size; n++) {
+      if (!servers.isTold(n)) continue;
+      if (most < 0 || utilization(n) > utilization(most)) most = n;
+      const over = this.over.get(servers.ids[n] as string);
       if (over === undefined || over.answered || now - over.since < forMs) continue;
-      if (worst !== undefined && worst.utilization >= server.utilization) continue;
-      worst = server;
+      if (worst >= 0 && utilization(worst) >= utilization(n)) continue;
+      worst = n;
       worstMs = now - over.since;
     }
     const mean = `mean of the pool ${percent(this.mean)}`;
     const limit = `threshold ${percent(threshold)}`;
-    if (worst !== undefined) {
-      const cause = `${worst.id} is at ${percent(worst.utilization)} and has been over the ${limit} for ${seconds(worstMs)}; ${mean}`;
-      return { kind: 'add', because: 'load', about: aboutLoad(servers), server: worst.id, cause };
+    if (worst >= 0) {
+      const server = servers.ids[worst] as string;
+      const cause = `${server} is at ${percent(utilization(worst))} and has been over the ${limit} for ${seconds(worstMs)}; ${mean}`;
+      return { kind: 'add', because: 'load', about: aboutLoad(servers), server, cause };
     }
-    if (most === undefined || !(meanMs >= forMs)) return undefined;
+    if (most < 0 || !(meanMs >= forMs)) return undefined;
     const cause = `${mean}, over the ${limit} for ${seconds(meanMs)} still`;
-    return { kind: 'add', because: 'load', about: aboutLoad(servers), server: most.id, cause };
+    return {
+      kind: 'add',
+      because: 'load',
+      about: aboutLoad(servers),
+      server: servers.ids[most] as string,
+      cause,
+    };
   }
 
-  private leaver(
-    servers: readonly Sighting[],
-    added: readonly string[],
-    now: number,
-  ): ScalingDecision | undefined {
+  private leaver(servers: Sightings, added: readonly string[], now: number): ScalingDecision | undefined {
     const { threshold, scaleInBelow, stableMs, cooldownMs } = this.rules;
     const last = added.at(-1);
     if (last === undefined || now < this.retryAt || now - this.changedAt < cooldownMs) return undefined;
     const lowMs = now - this.lowSince;
     // What it leaves must not bring it back.
     const afterwards = (this.mean * this.reporting) / Math.max(1, this.reporting - 1);
-    if (!(lowMs >= stableMs) || afterwards >= threshold * SCALING_LIMITS.relief || servers.length < 2) {
+    if (!(lowMs >= stableMs) || afterwards >= threshold * SCALING_LIMITS.relief || servers.size < 2) {
       return undefined;
     }
     const cause = `mean of the pool ${percent(this.mean)}, below ${percent(scaleInBelow)} for ${seconds(lowMs)}: ${last} was added last`;
@@ -235,8 +272,8 @@ export class ScalingRule {
 }
 
 /** The servers in service together name an overload: with one more it is another one. */
-function aboutLoad(servers: readonly Sighting[]): string {
-  const ids = servers.map(server => server.id).sort();
+function aboutLoad(servers: Sightings): string {
+  const ids = servers.ids.slice(0, servers.size).sort();
   return `load of ${ids.length} servers (${hashString(ids.join('\n')).toString(16)})`;
 }
 

@@ -7,7 +7,7 @@ import type { ServerView } from '../core/core.ts';
 import { SCALING_LIMITS } from '../core/limits.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { Pool } from '../core/pool.ts';
-import { type ScalingDecision, ScalingRule, type ScalingRules, type Sighting } from '../core/scaling.ts';
+import { type ScalingDecision, ScalingRule, type ScalingRules, Sightings } from '../core/scaling.ts';
 import { Answers } from './answers.ts';
 import type { Provided, Provider } from './provider.ts';
 
@@ -82,6 +82,8 @@ export class Scaling {
   private looking: Generator<void> | undefined;
   private pause: NodeJS.Immediate | undefined;
   private again = false;
+  /** Of the pool that is looked at. */
+  private readonly sightings = new Sightings();
   /** What the look has taken so far, ms, and until when no other begins because of a failure. */
   private spentMs = 0;
   private restUntil = Number.NEGATIVE_INFINITY;
@@ -155,8 +157,8 @@ export class Scaling {
     }
     for (const pool of [...this.options.mesh.pools()]) {
       const rule = this.ruleOf(pool.service);
-      const sightings: Sighting[] = [];
-      yield* this.sightings(pool, now, sightings);
+      const { sightings } = this;
+      yield* this.sight(pool, now, sightings);
       const mine = added.filter(id => pool.has(this.options.mesh.slotOf(id)));
       const coming = [...this.coming.values()].filter(service => service === pool.service).length;
       for (const decision of rule.look(sightings, mine, coming, now)) {
@@ -171,15 +173,20 @@ export class Scaling {
     const now = this.options.mesh.now();
     const added = this.answers.added();
     const pools = [...this.options.mesh.pools()].map(pool => {
-      const sightings: Sighting[] = [];
-      for (const _ of this.sightings(pool, now, sightings));
-      const told = sightings.filter(({ failed, utilization }) => !failed && !Number.isNaN(utilization));
-      const sum = told.reduce((total, { utilization }) => total + utilization, 0);
+      const sightings = new Sightings();
+      for (const _ of this.sight(pool, now, sightings));
+      let reporting = 0;
+      let sum = 0;
+      for (let n = 0; n < sightings.size; n++) {
+        if (!sightings.isTold(n)) continue;
+        reporting++;
+        sum += sightings.utilization[n] as number;
+      }
       return {
         service: pool.service,
-        utilization: told.length > 0 ? sum / told.length : Number.NaN,
-        reporting: told.length,
-        inService: sightings.length,
+        utilization: reporting > 0 ? sum / reporting : Number.NaN,
+        reporting,
+        inService: sightings.size,
         standby: pool.counts().standby,
         added: added.filter(id => pool.has(this.options.mesh.slotOf(id))),
       };
@@ -216,17 +223,18 @@ export class Scaling {
     if (after?.state === 'EJECTED' && before?.state !== 'EJECTED') this.lookSoon();
   }
 
-  private *sightings(pool: Pool, now: number, into: Sighting[]): Generator<void> {
+  private *sight(pool: Pool, now: number, into: Sightings): Generator<void> {
     const { mesh } = this.options;
+    into.clear();
     let looked = 0;
-    for (const slot of [...pool.members()]) {
+    for (const slot of pool.members()) {
       if ((++looked & 63) === 0) yield;
       // It may have left since the look began.
       if (!pool.has(slot)) continue;
       const id = mesh.idOf(slot);
       const state = mesh.registry.get(id)?.state;
       if (state === undefined || state === 'STANDBY' || state === 'DRAINING') continue;
-      into.push({ id, failed: state === 'EJECTED', utilization: this.utilization(pool, slot, now) });
+      into.add(id, state === 'EJECTED', this.utilization(pool, slot, now));
     }
   }
 

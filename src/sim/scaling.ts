@@ -1,5 +1,5 @@
 /** The threshold rule of the core in the simulation: standbys that come when servers are over it, and go again. */
-import { type ScalingDecision, ScalingRule, type Sighting } from '../core/scaling.ts';
+import { type ScalingDecision, ScalingRule, Sightings } from '../core/scaling.ts';
 import type { Scaling } from './scenario.ts';
 import type { Server } from './server.ts';
 
@@ -20,6 +20,7 @@ export class ScalingInSim {
   private readonly windowMs: number;
   private readonly notes: Record<string, number>;
   private readonly added: number[] = [];
+  private readonly sightings = new Sightings();
   private lookedAt = 0;
   /** By server: busy time at its last report, when that was, and the utilization that it told. */
   private readonly busy: Float64Array;
@@ -43,11 +44,12 @@ export class ScalingInSim {
     if (now - this.lookedAt < LOOK_MS) return;
     this.lookedAt = now;
     const { servers } = this.world;
-    const sightings: Sighting[] = [];
+    const { sightings } = this;
+    sightings.clear();
     for (const server of servers) {
       if (!server.present) continue;
       const utilization = this.told[server.index] as number;
-      sightings.push({ id: `${server.index}`, failed: !server.up || server.hung, utilization });
+      sightings.add(`${server.index}`, !server.up || server.hung, utilization);
     }
     const added = this.added.map(index => `${index}`);
     for (const decision of this.rule.look(sightings, added, 0, now)) this.carryOut(decision, now);

@@ -25,6 +25,8 @@ export interface HistoryReader {
   readonly steps: number;
   /** What has a history now: ids of backends, services of pools, one empty key of the instance. */
   keys(scope: Scope): string[];
+  /** The last point of a series; NaN where there is none. */
+  last(scope: Scope, key: string, name: string): number;
   /**
    * The points of the last `spanMs`: 2 s apart up to three minutes, 10 s apart up to fifteen. Undefined where the key
    * has no history (yet, or because there are too many).
@@ -57,6 +59,10 @@ export class History implements HistoryReader {
 
   keys(scope: Scope): string[] {
     return [...this[scope].keys()];
+  }
+
+  last(scope: Scope, key: string, name: string): number {
+    return (this[scope] as Ring<string>).last(key, name);
   }
 
   read(scope: Scope, key: string, spanMs: number, names?: readonly string[]): HistoryWindow | undefined {

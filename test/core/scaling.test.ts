@@ -1,12 +1,7 @@
 /** The rule of scaling: when one more server joins, and when it goes again. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  type ScalingDecision,
-  ScalingRule,
-  type ScalingRules,
-  type Sighting,
-} from '../../src/core/scaling.ts';
+import { type ScalingDecision, ScalingRule, type ScalingRules, Sightings } from '../../src/core/scaling.ts';
 
 const RULES: ScalingRules = {
   threshold: 0.8,
@@ -38,11 +33,10 @@ class Life {
     const from = this.log.length;
     for (const end = this.now + ms; this.now < end; ) {
       this.now += 500;
-      const servers: Sighting[] = Object.entries(this.load).map(([id, utilization]) => ({
-        id,
-        failed: this.failed.has(id),
-        utilization,
-      }));
+      const servers = new Sightings();
+      for (const [id, utilization] of Object.entries(this.load)) {
+        servers.add(id, this.failed.has(id), utilization);
+      }
       for (const decision of this.rule.look(servers, this.added, 0, this.now)) this.do(decision, spread);
     }
     return this.log.slice(from);

@@ -7,13 +7,14 @@ import type { HistoryPort } from './sources.ts';
 const COLUMNS = LOAD_COLUMNS.length;
 const RECENT = ['rps', 'errors', 'p50', 'p99'] as const;
 /** Where the recent figures begin, which come from the history. */
-export const RECENT_FROM = LOAD_COLUMNS.indexOf('rps');
+const RECENT_FROM = LOAD_COLUMNS.indexOf('rps');
 
 export class Loads {
   /** The row that was read last; NaN is unknown. */
   readonly values = new Float64Array(COLUMNS);
   private readonly mesh: Mesh;
   private readonly history: HistoryPort | undefined;
+  private readonly cells: string[] = new Array(COLUMNS + 1).fill('');
 
   constructor(mesh: Mesh, history: HistoryPort | undefined) {
     this.mesh = mesh;
@@ -53,17 +54,21 @@ export class Loads {
   /** Reads the recent figures: a rate, and times of calls. */
   readRecent(id: string): void {
     const { values, history } = this;
-    const window = history?.read('backend', id, history.stepMs, RECENT);
     for (let i = 0; i < RECENT.length; i++) {
-      values[RECENT_FROM + i] = window?.values[RECENT[i] as string]?.at(-1) ?? Number.NaN;
+      values[RECENT_FROM + i] = history?.last('backend', id, RECENT[i] as string) ?? Number.NaN;
     }
   }
 
-  /** `[row,...]` as JSON, with three digits that count. */
+  /**
+   * `[row,...]` as JSON, with three digits that count. Joined, and so one piece: it is kept for seconds, and put
+   * together by `+` it would be a tree of all its parts.
+   */
   text(row: number): string {
-    let text = `[${row}`;
-    for (let i = 0; i < COLUMNS; i++) text += `,${short(this.values[i] as number)}`;
-    return `${text}]`;
+    const { cells, values } = this;
+    cells[0] = `[${row}`;
+    for (let i = 1; i < COLUMNS; i++) cells[i] = short(values[i - 1] as number);
+    cells[COLUMNS] = `${short(values[COLUMNS - 1] as number)}]`;
+    return cells.join(',');
   }
 
   /** By the names of the columns; null is unknown. */

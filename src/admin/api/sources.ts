@@ -8,6 +8,8 @@ export interface HistoryPort {
   readonly stepMs: number;
   /** Grows by one a step. */
   readonly steps: number;
+  /** The last point of a series; NaN where there is none. */
+  last(scope: 'instance' | 'pool' | 'backend', key: string, name: string): number;
   read(
     scope: 'instance' | 'pool' | 'backend',
     key: string,

@@ -7,7 +7,7 @@ import { ADMIN_LIMITS } from '../../core/limits.ts';
 import type { Pool } from '../../core/pool.ts';
 import type { Heap, ServerInfo } from '../wire.ts';
 import { Column, Departed } from './column.ts';
-import { Loads, RECENT_FROM } from './loads.ts';
+import { Loads } from './loads.ts';
 import type { Sources } from './sources.ts';
 import type { Turns } from './turns.ts';
 
@@ -40,8 +40,6 @@ export class View {
   /** Ids by row, for taking turns; undefined where a row is free. */
   private readonly ids: (string | undefined)[] = [];
   private readonly free: number[] = [];
-  private readonly steps: number[] = [];
-  private readonly recent: number[][] = [];
   private from = 0;
   private readonly sources: Sources;
   private readonly turns: Turns;
@@ -122,16 +120,7 @@ export class View {
     if (id === undefined) return;
     const pool = this.pool() ?? firstPool(sources, id);
     if (!reader.read(id, pool)) return;
-    const steps = sources.history?.steps ?? 0;
-    if (this.steps[row] === steps) {
-      this.recent[row]?.forEach((value, i) => {
-        reader.values[RECENT_FROM + i] = value;
-      });
-    } else {
-      reader.readRecent(id);
-      this.steps[row] = steps;
-      this.recent[row] = [...reader.values.subarray(RECENT_FROM)];
-    }
+    reader.readRecent(id);
     this.loads.set(row, reader.text(row));
   }
 
@@ -143,7 +132,6 @@ export class View {
       this.ids[known] = undefined;
       this.infos.clear(known);
       this.loads.clear(known);
-      this.steps[known] = -1;
       this.free.push(known);
       this.gone.add(known);
       return;
@@ -152,7 +140,6 @@ export class View {
     if (known === undefined) {
       this.rows.set(id, row);
       this.ids[row] = id;
-      this.steps[row] = -1;
     }
     this.infos.set(row, JSON.stringify({ row, ...infoOf(view) }));
   }

@@ -4,6 +4,7 @@ import { Slices } from '../slices.ts';
 import { CATALOG } from './catalog.ts';
 import type { Family } from './family.ts';
 import { type Format, Lines } from './lines.ts';
+import { Pages } from './pages.ts';
 
 /**
  * Writes the samples of a family. Where there may be many it is a generator that yields after each of a dozen or so:
@@ -11,8 +12,8 @@ import { type Format, Lines } from './lines.ts';
  */
 export type Read = (out: Lines) => Iterable<void> | void;
 
-/** Text is handed on in parts of about this many characters. */
-const PART = 64 * 1024;
+/** Characters that are put together before they become octets: a few dozen lines. */
+const PIECE = 4 * 1024;
 
 export class Registry {
   private readonly readers = new Map<Family, Read>();
@@ -43,8 +44,8 @@ export class Registry {
     return CATALOG.flatMap(({ families }) => families).filter(family => !this.readers.has(family));
   }
 
-  /** Undefined where too many wait for theirs already. */
-  render(format: Format): Promise<readonly string[]> | undefined {
+  /** All of it in UTF-8; undefined where too many wait for theirs already. */
+  render(format: Format): Promise<readonly Uint8Array[]> | undefined {
     if (this.waiting >= METRIC_LIMITS.scrapes) return undefined;
     this.waiting++;
     // One after the other: what they have in common is of one moment.
@@ -53,10 +54,10 @@ export class Registry {
     return mine;
   }
 
-  private async write(format: Format): Promise<readonly string[]> {
+  private async write(format: Format): Promise<readonly Uint8Array[]> {
     const { slices } = this;
     const out = new Lines(format);
-    const parts: string[] = [];
+    const pages = new Pages();
     slices.begin();
     for (const look of this.starts) look();
     for (const { families } of CATALOG) {
@@ -67,17 +68,17 @@ export class Registry {
         const rows = read(out);
         if (rows === undefined) continue;
         for (const _ of rows) {
-          if (out.text.length > PART) parts.push(out.take());
+          if (out.text.length > PIECE) pages.add(out.take());
           if (slices.isOver) await slices.pause();
         }
         if (slices.isOver) await slices.pause();
       }
     }
     out.end();
-    parts.push(out.take());
+    pages.add(out.take());
     slices.end();
     this.lastMs = slices.tookMs;
     this.lastSliceMs = slices.longestMs;
-    return parts;
+    return pages.end();
   }
 }

@@ -24,7 +24,7 @@ function formatFor(accept: string): Format {
 }
 
 /** Sending a part takes half a millisecond and more: calls have their turn in between. */
-async function* oneByOne(parts: readonly string[]): AsyncGenerator<string> {
+async function* oneByOne(parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   for (const part of parts) {
     yield part;
     await nextTurn();

@@ -27,6 +27,8 @@ function slow(): Registry {
   return registry;
 }
 
+const textOf = (parts: readonly Uint8Array[] = []): string => Buffer.concat(parts).toString();
+
 test('the event loop has turns while a long scrape is put together', async () => {
   const registry = slow();
   let turns = 0;
@@ -41,7 +43,7 @@ test('the event loop has turns while a long scrape is put together', async () =>
   assert.ok(registry.lastMs >= 100, `${registry.lastMs} ms`);
   // Some 30 slices on a quick machine, fewer and longer ones on one that is busy.
   assert.ok(turns >= 10, `${turns} turns in ${registry.lastMs} ms`);
-  const lines = parts?.join('').trimEnd().split('\n') ?? [];
+  const lines = textOf(parts).trimEnd().split('\n');
   assert.equal(lines.length, ROWS + 2);
   assert.equal(lines[2 + 1_234], 'heapmesh_pool_heap_size{pool="p1234"} 1234');
 });
@@ -49,7 +51,7 @@ test('the event loop has turns while a long scrape is put together', async () =>
 test('scrapes at once are whole, each; more than may be are turned away, and later ones are not', async () => {
   const registry = slow();
   const all = Array.from({ length: METRIC_LIMITS.scrapes + 2 }, () => registry.render('openmetrics'));
-  const texts = await Promise.all(all.map(async one => (await one)?.join('')));
+  const texts = await Promise.all(all.map(async one => one && textOf(await one)));
   const [first] = texts;
   assert.ok(first?.endsWith('# EOF\n'));
   assert.deepEqual(
@@ -68,7 +70,7 @@ test('what a family throws ends that scrape alone', async () => {
   });
   await assert.rejects(registry.render('prometheus') ?? Promise.resolve(), /broken/);
   broken = false;
-  assert.match((await registry.render('prometheus'))?.join('') ?? '', /calls_without_pool_total 1\n$/);
+  assert.match(textOf(await registry.render('prometheus')), /calls_without_pool_total 1\n$/);
 });
 
 test('a family is told of once, and only where the catalogue has it', () => {
@@ -86,7 +88,7 @@ test('labels and values are escaped and written as the format wants', async () =
     out.add(Number.POSITIVE_INFINITY, 's', 'm', 'OK');
     out.add(Number.NaN, 'left out', 'm', 'OK');
   });
-  const text = (await registry.render('prometheus'))?.join('') ?? '';
+  const text = textOf(await registry.render('prometheus'));
   assert.deepEqual(text.trimEnd().split('\n').slice(2), [
     'heapmesh_calls_total{service="a\\"b\\\\c\\nd",method="m",code="OK"} 1',
     'heapmesh_calls_total{service="s",method="m",code="OK"} +Inf',

@@ -79,8 +79,10 @@ export function tellPools(registry: Registry, mesh: Mesh, history: History): voi
 }
 
 interface Told {
-  readonly view: ServerView;
-  readonly slot: number;
+  view: ServerView;
+  slot: number;
+  /** What its label was made of. */
+  id: string;
   /** Empty before the first family is told. */
   label: string;
 }
@@ -88,23 +90,32 @@ interface Told {
 export function tellBackends(registry: Registry, mesh: Mesh, proxy: TransparentProxy): void {
   const { loads } = mesh;
   const names = new Map<string, string>();
-  let told: Told[] = [];
+  /** The same objects for each scrape: one takes so long that a collection would make new ones old. */
+  const told: Told[] = [];
   registry.onStart(() => {
-    told = [];
     if (names.size > 2 * METRIC_LIMITS.backends) names.clear();
+    let count = 0;
     for (const view of mesh.registry.list()) {
-      if (told.length === METRIC_LIMITS.backends) break;
+      if (count === METRIC_LIMITS.backends) break;
       const { id } = view.spec;
       const slot = mesh.slotOf(id);
       if (slot < 0) continue;
-      told.push({ view, slot, label: names.get(id) ?? '' });
+      const before = told[count];
+      if (before === undefined) told.push({ view, slot, id, label: names.get(id) ?? '' });
+      else {
+        before.view = view;
+        before.slot = slot;
+        if (before.id !== id) before.label = names.get(id) ?? '';
+        before.id = id;
+      }
+      count++;
     }
+    if (told.length > count) told.length = count;
   });
   /** In the slices of telling: all at once it would hold up calls. */
   const name = (one: Told): void => {
-    const { id } = one.view.spec;
-    one.label = labels({ backend: id });
-    names.set(id, one.label);
+    one.label = labels({ backend: one.id });
+    names.set(one.id, one.label);
   };
   const add = (family: Family, tell: (out: Lines, one: Told) => void): void =>
     registry.add(family, out =>
