@@ -43,6 +43,12 @@ export class Health implements WatchedHost {
   readonly counters: HealthCounters = { serving: 0, alive: 0, failing: 0, dead: 0, loads: 0 };
   private readonly options: HealthOptions;
   private readonly servers = new Map<string, Watched>();
+  /** By place: the server, and when it is to be looked at, ms. Most of thousands are not for seconds. */
+  private readonly placed: (Watched | undefined)[] = [];
+  private lookAt = new Float64Array(16);
+  private readonly freePlaces: number[] = [];
+  /** Whose checks have begun, of which some may have ended since the last look. */
+  private readonly checking = new Set<Watched>();
   /** Checks that were under way at the last look. */
   private underWay = 0;
   /** Who is due and has not begun, the first one last. */
@@ -88,26 +94,29 @@ export class Health implements WatchedHost {
   look(now: number): void {
     const gap = now - this.lastLook;
     this.lastLook = now;
-    let underWay = 0;
-    for (const server of this.servers.values()) {
-      if (gap > HEALTH_LIMITS.stallMs) server.forgive(gap);
-      server.look(now);
-      if (server.checking) underWay++;
-    }
+    if (gap > HEALTH_LIMITS.stallMs) for (const server of this.servers.values()) server.forgive(gap);
     let opens: number = ORCA_LIMITS.opensAtOnce;
     const due: Watched[] = [];
-    for (const server of this.servers.values()) {
+    const { placed } = this;
+    for (let place = 0; place < placed.length; place++) {
+      if (!((this.lookAt[place] as number) <= now)) continue;
+      const server = placed[place];
+      if (server === undefined) continue;
+      server.look(now);
       if (server.dueAt <= now && server.isDue) due.push(server);
       else if (opens > 0 && server.loadIsDue(now)) {
         server.openLoadLink();
         opens--;
       }
+      // What it found may have ended the server, or brought others.
+      if (placed[place] === server) this.lookAt[place] = server.nextLook(now);
     }
-    const room = Math.max(0, HEALTH_LIMITS.checksAtOnce - underWay);
+    for (const server of this.checking) if (!server.checking) this.checking.delete(server);
+    const room = Math.max(0, HEALTH_LIMITS.checksAtOnce - this.checking.size);
     // Who waits longest goes first: else servers that time out would come again before the last ones' first turn.
     if (due.length > room) due.sort((a, b) => a.dueAt - b.dueAt);
     this.toBegin = due.slice(0, room).reverse();
-    this.underWay = underWay + this.toBegin.length;
+    this.underWay = this.checking.size + this.toBegin.length;
     if (this.beginning === undefined) this.beginSome();
   }
 
@@ -118,7 +127,9 @@ export class Health implements WatchedHost {
       const server = this.toBegin.pop();
       if (server === undefined) return;
       // It may have been let go of meanwhile.
-      if (server.isDue && this.servers.get(server.id) === server) server.begin(this.context.now());
+      if (!server.isDue || this.servers.get(server.id) !== server) continue;
+      server.begin(this.context.now());
+      this.checking.add(server);
     }
     if (this.toBegin.length > 0) this.beginning = setImmediate(() => this.beginSome());
   }
@@ -129,6 +140,12 @@ export class Health implements WatchedHost {
     this.toBegin = [];
     for (const server of this.servers.values()) server.stop();
     this.servers.clear();
+    this.checking.clear();
+    this.placed.length = 0;
+  }
+
+  touched({ place }: Watched): void {
+    this.lookAt[place] = Number.NEGATIVE_INFINITY;
   }
 
   checked(server: Watched, { finding, says }: Verdict): void {
@@ -153,15 +170,16 @@ export class Health implements WatchedHost {
   private follow(id: string, before: ServerView | undefined, after: ServerView | undefined): void {
     let server = this.servers.get(id);
     if (server !== undefined && server.address !== after?.spec.address) {
-      server.stop();
-      this.servers.delete(id);
+      this.leave(server);
       server = undefined;
     }
     if (after === undefined) return;
     if (server === undefined) {
       const { address } = after.spec;
-      server = new Watched(id, address, this.options.parseAddress(address), this.rulesOf(after), this);
-      this.servers.set(id, server);
+      const place = this.freePlaces.pop() ?? this.placed.length;
+      const target = this.options.parseAddress(address);
+      server = new Watched(id, address, target, this.rulesOf(after), this, place);
+      this.enter(server);
     } else if (before?.spec.services[0] !== after.spec.services[0]) {
       server.rules = this.rulesOf(after);
     }
@@ -170,12 +188,34 @@ export class Health implements WatchedHost {
     this.want(server, after);
   }
 
+  private enter(server: Watched): void {
+    const { place } = server;
+    if (place >= this.lookAt.length) {
+      const { lookAt } = this;
+      this.lookAt = new Float64Array(2 * lookAt.length);
+      this.lookAt.set(lookAt);
+    }
+    this.placed[place] = server;
+    this.servers.set(server.id, server);
+    this.touched(server);
+  }
+
+  private leave(server: Watched): void {
+    server.stop();
+    this.servers.delete(server.id);
+    this.checking.delete(server);
+    this.placed[server.place] = undefined;
+    this.freePlaces.push(server.place);
+  }
+
   /** A server that nobody claims is nobody's to check; one that drains takes no more calls. */
   private want(server: Watched, view: ServerView): void {
     const claimed = view.sources.length > 0;
-    server.wantsChecks = claimed && view.state !== 'DRAINING';
     const reports = view.sources.includes('stream');
-    server.wantsLoad = claimed && server.rules.orca && view.state !== 'STANDBY' && !reports;
+    server.want(
+      claimed && view.state !== 'DRAINING',
+      claimed && server.rules.orca && view.state !== 'STANDBY' && !reports,
+    );
   }
 
   private rulesOf({ spec }: ServerView): WatchRules {

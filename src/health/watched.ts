@@ -30,6 +30,8 @@ export interface WatchedHost {
   readonly context: LinkContext;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** It is to be looked at next time, whatever it said of when. */
+  touched(server: Watched): void;
   checked(server: Watched, verdict: Verdict): void;
   loaded(server: Watched, sample: LoadSample): void;
 }
@@ -38,14 +40,15 @@ export class Watched {
   readonly id: string;
   readonly address: string;
   rules: WatchRules;
+  /** Where who holds it notes when it is to be looked at. */
+  readonly place: number;
   /** When the next check begins, ms. */
   dueAt: number;
   /** Checks that failed, and that passed, in a row. */
   fails = 0;
   passes = 0;
-  /** Load is wanted of it, and health is. */
-  wantsLoad = false;
-  wantsChecks = false;
+  private wantsLoad = false;
+  private wantsChecks = false;
 
   private readonly host: WatchedHost;
   private readonly target: { readonly host: string; readonly port: number };
@@ -75,8 +78,10 @@ export class Watched {
     target: { readonly host: string; readonly port: number },
     rules: WatchRules,
     host: WatchedHost,
+    place: number,
   ) {
     this.id = id;
+    this.place = place;
     this.address = address;
     this.target = target;
     this.rules = rules;
@@ -98,6 +103,13 @@ export class Watched {
     return this.wantsChecks && this.rules.check !== 'none' && !this.checking;
   }
 
+  /** Whether load is wanted of it, and whether health is. */
+  want(checks: boolean, load: boolean): void {
+    this.wantsChecks = checks;
+    this.wantsLoad = load;
+    this.host.touched(this);
+  }
+
   /** Whether it would open a connection for load alone now. */
   loadIsDue(now: number): boolean {
     return this.wantsLoad && this.link === undefined && now >= this.loadDueAt && !this.checking;
@@ -106,6 +118,7 @@ export class Watched {
   /** The process stood still for a while: what it did not hear meanwhile says nothing. */
   forgive(ms: number): void {
     this.deadline += ms;
+    this.host.touched(this);
   }
 
   begin(now: number): void {
@@ -113,6 +126,7 @@ export class Watched {
     this.dueAt = now + this.spread(this.rules.intervalMs);
     this.deadline = now + timeoutMs;
     this.turnedAway = 0;
+    this.host.touched(this);
     if (check === 'tcp') this.tryPort();
     else if (this.cancelWatch !== undefined) this.link?.ping();
     else this.ask();
@@ -131,6 +145,19 @@ export class Watched {
     if (this.link !== undefined && !keeps && !this.wantsLoad && !this.checking) this.drop();
   }
 
+  /** When it has to be looked at where nothing happens to it before, ms. */
+  nextLook(now: number): number {
+    let at = Number.POSITIVE_INFINITY;
+    if (this.checking) at = this.deadline;
+    else if (this.wantsChecks && this.rules.check !== 'none') at = this.dueAt;
+    if (this.link?.ready === false && !this.checking) {
+      at = Math.min(at, this.linkedAt + HEALTH_LIMITS.connectMs);
+    }
+    // What it waits for then is room on its connection, or its turn to open one.
+    if (this.wantsLoad && this.cancelLoad === undefined) at = Math.min(at, Math.max(now, this.loadDueAt));
+    return at;
+  }
+
   /** A stream of load stays; with a server that takes one stream at a time each check would find no room. */
   private get mayOpenLoad(): boolean {
     const { link } = this;
@@ -146,6 +173,7 @@ export class Watched {
   private openLink(): Link {
     const { host, port } = this.target;
     this.linkedAt = this.host.context.now();
+    this.host.touched(this);
     this.link = new Link(this.host.context, host, port, {
       ready: () => this.ready(),
       pong: () => {
@@ -167,6 +195,7 @@ export class Watched {
     this.cancelWatch = undefined;
     this.watched = undefined;
     this.dueAt = Math.min(this.dueAt, now + this.host.random() * this.rules.intervalMs);
+    this.host.touched(this);
   }
 
   stop(): void {
@@ -193,6 +222,7 @@ export class Watched {
     this.alarmedAt = now;
     this.alarmed = true;
     this.dueAt = now;
+    this.host.touched(this);
   }
 
   private endLoad(): void {
@@ -230,6 +260,7 @@ export class Watched {
       const soon = this.host.context.now() + this.spread(Math.min(fastIntervalMs, intervalMs));
       this.dueAt = Math.min(this.dueAt, soon);
     }
+    this.host.touched(this);
     this.host.checked(this, verdict);
   }
 
@@ -328,6 +359,7 @@ export class Watched {
     if (link === undefined) return;
     this.link = undefined;
     this.cancelLoad = undefined;
+    this.host.touched(this);
     const wasReady = link.ready;
     const now = this.host.context.now();
     // Where its stream was open that has said when to come again.
@@ -362,6 +394,7 @@ export class Watched {
       end: ({ status }) => {
         if (this.cancelLoad !== cancel) return;
         this.cancelLoad = undefined;
+        this.host.touched(this);
         this.loadDueAt = context.now() + this.loadWaitMs(status);
       },
     });

@@ -2,17 +2,18 @@
 import assert from 'node:assert/strict';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { Detector } from '../../src/core/detector.ts';
 import { HEALTH_LIMITS } from '../../src/core/limits.ts';
 import { OUTLIER_DEFAULTS } from '../../src/core/outlier.ts';
 import { Health } from '../../src/health/health.ts';
 import { Rig, spec } from '../core/rig.ts';
+import { generator } from '../support/seed.ts';
 
 /** All servers are checked at the same port. @param random is asked once for each check that begins */
-function healthOf(rig: Rig, port: number, random = (): number => 0.5) {
+function healthOf(rig: Rig, port: number, random = (): number => 0.5, check: 'grpc' | 'tcp' = 'grpc') {
   const rules = {
-    check: 'grpc',
+    check,
     intervalMs: 500,
     fastIntervalMs: 500,
     jitter: 0,
@@ -93,4 +94,46 @@ test('checks that are due together begin some at a time', async t => {
   assert.ok(asked <= 2 * beginsAtOnce);
   for (let turn = 0; turn < 3; turn++) await setImmediate();
   assert.equal(asked, 3 * beginsAtOnce);
+});
+
+test('whoever comes and leaves meanwhile, all that are there are checked each interval, and nobody else', async t => {
+  const sockets = new Set<Socket>();
+  const accepting = createServer(socket => sockets.add(socket.on('error', () => {})));
+  await new Promise<void>(resolve => accepting.listen(0, '127.0.0.1', resolve));
+  const rig = new Rig();
+  const random = generator();
+  const { health, detector } = healthOf(rig, (accepting.address() as AddressInfo).port, random, 'tcp');
+  t.after(() => {
+    health.stop();
+    detector.stop();
+    for (const socket of sockets) socket.destroy();
+    accepting.close();
+  });
+  const checked = new Set<string>();
+  detector.passedChecks = id => checked.add(id);
+  const here = new Set<string>();
+  for (let round = 0; round < 20; round++) {
+    for (let n = 0; n < 8; n++) {
+      const id = `s${Math.floor(random() * 40)}`;
+      if (here.delete(id)) {
+        rig.mesh.registry.propose({ kind: 'unclaim', source: 'config', id, how: 'left' }, 'test');
+      } else {
+        here.add(id);
+        rig.addWarm(spec(id));
+      }
+    }
+    checked.clear();
+    // An interval and a little, as the jitter is 0 and a new one begins within the interval.
+    for (let look = 0; look < 7; look++) {
+      rig.now += 100;
+      health.look(rig.now);
+      for (let ms = 0; ms < 1_000 && health.counters.dead === 0; ms++) {
+        health.look(rig.now);
+        if (health.gauges().checking === 0) break;
+        await sleep(1);
+      }
+    }
+    assert.deepEqual([...checked].sort(), [...here].sort(), `round ${round}`);
+  }
+  assert.equal(health.counters.dead, 0);
 });
