@@ -13,9 +13,9 @@ import { Status } from '../grpc/status.ts';
 import type { Health } from '../health/health.ts';
 import {
   type Call,
+  createProxy,
   type PoolProxySettings,
   type ProxySettings,
-  startProxy,
   type TransparentProxy,
 } from '../proxy/proxy.ts';
 import type { ScalingStatus } from '../scaling/scaling.ts';
@@ -121,7 +121,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     });
     const running = control;
     const listen = addressOf(config.proxy.listen);
-    proxy = await startProxy({
+    proxy = createProxy({
       mesh,
       ...listen,
       reusePort: config.proxy.reusePort,
@@ -135,6 +135,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       onError,
     });
     const proxying = proxy;
+    if (!instances.joins) await proxying.listen();
     // First: the others ask it of calls that end, and some are recorded only at their end.
     traces.attach(proxy);
     health.listenTo({
@@ -155,7 +156,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     });
     tellHealth(metrics.registry, mesh, health.detector, health.health);
     instances.start(
-      { control: control.address, proxy: proxy.address },
+      { control: control.address, proxy: () => proxying.address },
       {
         changed: () => running.instancesChanged(),
         reclaim() {
@@ -165,9 +166,10 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       },
     );
     const readiness = () => ({
-      ready: !closing,
+      ready: !closing && proxying.address !== '',
       detail: {
         instance: config.instance.id,
+        ...(instances.awaited() > 0 ? { waitsForServers: instances.awaited() } : {}),
         log: state.detail(),
         servers: [...mesh.registry.list()].length,
         ...health.detail(),
@@ -200,7 +202,11 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     const routes = [...healthRoutes(readiness), ...metrics.routes, ...board.routes, ...logs.routes];
     const admin = await startAdminPort({ config, routes, onError });
     await sources.ready();
+    const ready = instances.joins ? instances.joined().then(() => proxying.listen()) : Promise.resolve();
+    // Whoever waits for it hears of it.
+    ready.catch(() => {});
     return {
+      ready,
       mesh,
       proxy: proxying,
       detector: health.detector,
@@ -210,7 +216,9 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       metrics,
       control,
       log: state.log,
-      addresses: { proxy: proxy.address, control: control.address, admin: admin.address },
+      get addresses() {
+        return { proxy: proxying.address, control: running.address, admin: admin.address };
+      },
       apply: async next => {
         mesh.configurePools(poolSettings(next));
         running.reconfigure(next);

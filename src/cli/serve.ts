@@ -60,7 +60,6 @@ export async function serve(options: ServeOptions, io: Io): Promise<void> {
   // Before anything listens: a signal in between must not leave a half-started process behind.
   const ending = untilSignal(logger);
   const running = await start(config, logger, options.ignoreState);
-  announce(io, config, running, options.output);
 
   const reload = reloader(load, config, running, logger);
   const { config: file } = options;
@@ -71,6 +70,15 @@ export async function serve(options: ServeOptions, io: Io): Promise<void> {
           onError: error =>
             logger.warn(`cannot watch ${file}; SIGHUP still reloads it`, { error: error.message }),
         });
+  try {
+    await Promise.race([running.ready, ending]);
+  } catch (error) {
+    stopWatching();
+    await running.close();
+    throw explainListenError(error);
+  }
+  // One that was told to end meanwhile has no address of its proxy.
+  if (running.addresses.proxy !== '') announce(io, config, running, options.output);
   const signal = await ending;
   logger.info(`${signal}: ends`);
   stopWatching();

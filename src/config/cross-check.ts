@@ -37,7 +37,7 @@ export function crossCheck(raw: unknown, insecure: boolean): Check {
   ];
   return {
     errors,
-    warnings: idleKeys(raw),
+    warnings: [...idleKeys(raw), ...outOfReach(raw)],
   };
 }
 
@@ -58,6 +58,31 @@ function idleKeys(raw: Raw): Finding[] {
     .filter(({ path }) => has(raw, path))
     .map(({ path, why }) => ({ path, message: `has no effect: ${why}` }));
 }
+
+/** Instances on several machines, of which this one tells the others an address that leads nowhere. */
+function outOfReach(raw: Raw): Finding[] {
+  const section = (name: string): Raw => (isRaw(raw[name]) ? raw[name] : {});
+  const { peers, advertise } = section('instance');
+  const { log, brokers } = section('state');
+  const key = log === 'kafka' ? (['state', 'brokers'] as const) : (['instance', 'peers'] as const);
+  const others = log === 'kafka' ? brokers : peers;
+  const isElsewhere = (text: unknown): boolean => {
+    const address = typeof text === 'string' ? parseAddress(text) : undefined;
+    return typeof address === 'object' && !isLoopback(address.host);
+  };
+  if (![others].flat().some(isElsewhere)) return [];
+  const told = (isRaw(advertise) ? advertise.control : undefined) ?? section('control').listen ?? LOOPBACK;
+  const address = typeof told === 'string' ? parseAddress(told, { anyPort: true }) : undefined;
+  if (typeof address !== 'object') return [];
+  const leadsNowhere = isLoopback(address.host) || address.host === '0.0.0.0' || address.host === '::';
+  if (!leadsNowhere) return [];
+  const message =
+    `names other machines, and instances, backends and callers there are told '${told}' of this one, which does not lead ` +
+    'here; set control.listen or instance.advertise.control to an address of this machine';
+  return [{ path: key, message }];
+}
+
+const LOOPBACK = '127.0.0.1:4701';
 
 function has(raw: Raw, path: readonly string[]): boolean {
   let value: unknown = raw;

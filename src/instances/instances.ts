@@ -4,6 +4,7 @@
  */
 import type { KnownInstance } from '../control/control.ts';
 
+export { type Arrival, arrival } from './joining.ts';
 export type { PeersOptions } from './peers.ts';
 export { Peers } from './peers.ts';
 export { Roster } from './roster.ts';

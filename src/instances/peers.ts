@@ -8,10 +8,18 @@ import { Client, credentials, Metadata, status } from '@grpc/grpc-js';
 import type { Clock, KnownInstance } from '../control/control.ts';
 import { formatHostPort } from '../core/host-port.ts';
 import { INSTANCE_LIMITS } from '../core/limits.ts';
-import { ListInstancesRequest, ListInstancesResponse } from '../gen/heapmesh/v1/admin.ts';
+import {
+  ListInstancesRequest,
+  ListInstancesResponse,
+  ListServersRequest,
+  ListServersResponse,
+} from '../gen/heapmesh/v1/admin.ts';
+import { ServerState } from '../gen/heapmesh/v1/server.ts';
 import type { Others } from './instances.ts';
 
 const METHOD = '/heapmesh.v1.AdminService/ListInstances';
+const SERVERS = '/heapmesh.v1.AdminService/ListServers';
+const TAKE_CALLS = [ServerState.SERVER_STATE_WARMING, ServerState.SERVER_STATE_ACTIVE];
 
 export interface PeersOptions {
   /** This instance's id. */
@@ -34,11 +42,13 @@ export class Peers implements Others {
   #callOffPoll: (() => void) | undefined;
   #resolvedAt = Number.NEGATIVE_INFINITY;
   #closed = false;
+  /** Each peer has answered or missed its first poll. */
+  readonly #asked: Promise<void>;
 
   constructor(options: PeersOptions) {
     this.#options = options;
     this.#configured = options.peers;
-    this.#poll();
+    this.#asked = this.#poll();
   }
 
   /** Those that answered one and the same id are one, by the address that was named first. */
@@ -54,6 +64,18 @@ export class Peers implements Others {
       found.push({ id, control, proxy, alive, silentMs });
     }
     return found;
+  }
+
+  /** Servers that take calls and registered with the first of the others that has any, by id; none where nobody has. */
+  async registered(): Promise<readonly string[]> {
+    await this.#asked;
+    const others = new Set(this.list().map(one => one.control));
+    for (const peer of [...this.#peers.values()]) {
+      if (this.#closed) break;
+      const found = peer.alive && others.has(peer.address) ? await peer.registered() : [];
+      if (found.length > 0) return found;
+    }
+    return [];
   }
 
   configure(peers: readonly string[]): void {
@@ -78,10 +100,10 @@ export class Peers implements Others {
     if (!this.#closed) this.#tell();
   }
 
-  #poll(): void {
-    void this.#round().finally(() => {
+  #poll(): Promise<void> {
+    return this.#round().finally(() => {
       if (!this.#closed)
-        this.#callOffPoll = this.#options.clock.after(INSTANCE_LIMITS.pollMs, () => this.#poll());
+        this.#callOffPoll = this.#options.clock.after(INSTANCE_LIMITS.pollMs, () => void this.#poll());
     });
   }
 
@@ -149,6 +171,8 @@ class Peer {
       'grpc.enable_http_proxy': 0,
       'grpc.service_config_disable_resolution': 1,
       'grpc.use_local_subchannel_pool': 1,
+      // The list of its servers, of which it may have 10,000.
+      'grpc.max_receive_message_length': -1,
       // One that comes back is asked at the next poll.
       'grpc.initial_reconnect_backoff_ms': INSTANCE_LIMITS.pollMs / 2,
       'grpc.max_reconnect_backoff_ms': INSTANCE_LIMITS.pollMs,
@@ -175,6 +199,29 @@ class Peer {
         }
         resolve();
       });
+    });
+  }
+
+  /** Servers that take calls and registered with it themselves, by id; none where it does not answer. */
+  registered(): Promise<readonly string[]> {
+    return new Promise(resolve => {
+      const encode = (request: ListServersRequest) =>
+        Buffer.from(ListServersRequest.encode(request).finish());
+      const decode = (bytes: Buffer) => ListServersResponse.decode(bytes);
+      const options = { deadline: Date.now() + INSTANCE_LIMITS.joinAskMs };
+      const request = { service: '', states: TAKE_CALLS };
+      this.#client.makeUnaryRequest(
+        SERVERS,
+        encode,
+        decode,
+        request,
+        new Metadata(),
+        options,
+        (_, answer) => {
+          const themselves = answer?.servers.filter(one => one.sources.includes('stream')) ?? [];
+          resolve(themselves.flatMap(one => one.server?.id ?? []));
+        },
+      );
     });
   }
 

@@ -74,8 +74,10 @@ export interface ProxyOptions {
 }
 
 export interface TransparentProxy {
-  /** `host:port` that it listens on. */
+  /** `host:port` that it listens on; empty before it does. */
   readonly address: string;
+  /** Takes calls from now on. Rejects where the address cannot be had. Does nothing once it was told to close. */
+  listen(): Promise<void>;
   /** Connections of callers, calls in flight, how many of them wait in the queue of a pool. */
   gauges(): ProxyGauges;
   /** How things stand with the backend in a slot of the load table, into `gauges`. */
@@ -108,11 +110,9 @@ export interface ProxyGauges {
 
 const REFLECTION = 'grpc.reflection.';
 
-/** Starts to listen; rejects where the address cannot be had. */
-export async function startProxy(options: ProxyOptions): Promise<TransparentProxy> {
-  const engine = new Engine(options);
-  await engine.listen();
-  return engine;
+/** One that does not listen yet. */
+export function createProxy(options: ProxyOptions): TransparentProxy {
+  return new Engine(options);
 }
 
 class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared {
@@ -187,19 +187,15 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
   }
 
   async listen(): Promise<void> {
+    if (this.closing !== undefined) return;
     const { host, port, reusePort } = this.options;
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.server.once('error', reject);
-        this.server.listen({ host, port, reusePort, backlog: PROXY_LIMITS.backlog }, () => {
-          this.server.off('error', reject);
-          resolve();
-        });
+    await new Promise<void>((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen({ host, port, reusePort, backlog: PROXY_LIMITS.backlog }, () => {
+        this.server.off('error', reject);
+        resolve();
       });
-    } catch (error) {
-      this.stop();
-      throw error;
-    }
+    });
     // Such as no more file descriptors: that connection is refused, and the next may do.
     this.server.on('error', this.onError);
     const bound = this.server.address() as { address: string; port: number };

@@ -268,6 +268,26 @@ test('a key that another one makes idle is told', () => {
   assert.deepEqual(told('scaling: { provider: command, command: [x] }'), []);
 });
 
+test('instances on several machines are warned of an address that does not lead to this one', () => {
+  const told = (text: string, advertise?: string): string[] =>
+    loadConfig(text, { file: 'mesh.yaml', hostname: 'h', flags: { insecure: true, advertise } }).warnings.map(
+      renderProblem,
+    );
+  const peers = 'instance: { peers: [10.0.0.5:4701, 10.0.0.6:4701] }';
+  assert.deepEqual(told(peers), [
+    "mesh.yaml:1:20: instance.peers names other machines, and instances, backends and callers there are told '127.0.0.1:4701' of this one, which does not lead here; set control.listen or instance.advertise.control to an address of this machine",
+  ]);
+  assert.match(told(`${peers}\ncontrol: { listen: 0.0.0.0:4701 }`)[0] ?? '', /are told '0\.0\.0\.0:4701'/);
+  const kafka = 'state: { log: kafka, directory: ./d, brokers: [kafka-1:9092] }';
+  assert.match(told(kafka)[0] ?? '', /state\.brokers names other machines/);
+  assert.deepEqual(told(`${peers}\ncontrol: { listen: 10.0.0.5:4701 }`), []);
+  assert.deepEqual(told(`${kafka}\ninstance: { advertise: { control: 10.0.0.5:4701 } }`), []);
+  assert.deepEqual(told(`${peers}\ncontrol: { listen: 0.0.0.0:4701 }`, '10.0.0.5'), []);
+  assert.deepEqual(told('instance: { peers: heapmesh.mesh.svc:4701 }', '10.0.0.5'), []);
+  assert.match(told('instance: { peers: heapmesh.mesh.svc:4701 }')[0] ?? '', /instance\.peers names/);
+  assert.deepEqual(told('instance: { peers: [127.0.0.1:4701, 127.0.0.1:4711] }'), []);
+});
+
 test('a pool takes its health rules from `health`, but for those that it has of its own', () => {
   const { config } = loadConfig(
     [

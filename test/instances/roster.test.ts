@@ -2,36 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Clock } from '../../src/control/control.ts';
 import { INSTANCE_LIMITS } from '../../src/core/limits.ts';
 import { Roster } from '../../src/instances/roster.ts';
 import { claim, foreign, Held } from '../core/registry-support.ts';
-
-class Time implements Clock {
-  #now = 1_000_000;
-  readonly #due: { at: number; call: () => void }[] = [];
-  now = () => this.#now;
-  wall = () => this.#now;
-  after(ms: number, call: () => void): () => void {
-    const due = { at: this.#now + ms, call };
-    this.#due.push(due);
-    return () => {
-      const at = this.#due.indexOf(due);
-      if (at >= 0) this.#due.splice(at, 1);
-    };
-  }
-  pass(ms: number): void {
-    const until = this.#now + ms;
-    for (;;) {
-      const next = this.#due.toSorted((a, b) => a.at - b.at)[0];
-      if (next === undefined || next.at > until) break;
-      this.#due.splice(this.#due.indexOf(next), 1);
-      this.#now = next.at;
-      next.call();
-    }
-    this.#now = until;
-  }
-}
+import { Time } from './time.ts';
 
 async function setUp() {
   const time = new Time();

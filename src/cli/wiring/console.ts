@@ -39,7 +39,10 @@ export function wireConsole(config: Config, parts: ConsoleParts): Console {
     mesh,
     instance: { id: config.instance.id, zone: config.instance.zone },
     version: packageVersion(),
-    addresses: { proxy: proxy.address, control: control.address },
+    // The proxy may not listen yet.
+    get addresses() {
+      return { proxy: proxy.address, control: control.address };
+    },
     wall,
     settings: () => ({ writes: admin.allowWrites, traceLink: admin.traceLink }),
     history: parts.history,

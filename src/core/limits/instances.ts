@@ -9,6 +9,12 @@ export const INSTANCE_LIMITS = {
   pollTimeoutMs: 1_000,
   /** Polls missed in a row until a peer counts as gone: one may be a pause of its garbage collector. */
   missedPolls: 2,
+  /** Time of a peer for the list of its servers, for one that begins, ms: it may have 10,000. */
+  joinAskMs: 2_000,
+  /** One that begins waits for the servers of its peers as long as one comes within this time, ms: peers are asked each second, and backends connect within two. */
+  joinQuietMs: 3_000,
+  /** And no longer than this, ms: 10,000 have come by then. */
+  joinMostMs: 30_000,
   /** How often the names of peers are looked up anew, ms: what DNS of a cluster keeps them for. */
   resolveMs: 5_000,
   /** Names that a peer's name may stand for. */
