@@ -8,7 +8,7 @@ SHELL := /bin/sh
 NODE := node_modules/.bin/node
 # Arguments for what a target starts: make run ARGS='--seconds 20', make test ARGS='unit tidy'.
 ARGS ?=
-# How often `make soak` kills.
+# How often `make soak` kills; a tenth of it on Kafka.
 KILLS ?= 4000
 # Where `make run` sends traces: jaeger, or nothing.
 TRACES ?=
@@ -44,8 +44,10 @@ bench-decisions: gen ## Compare picks with those of other balancers, on real pro
 fuzz: gen ## Run what is random for long, with fresh seeds (ARGS='--seconds 3600 test/http2')
 	@$(NODE) scripts/fuzz.ts $(ARGS)
 
-soak: gen ## Kill processes that write the log, thousands of times (KILLS=20000 for more)
+soak: gen ## Kill processes that write the log, thousands of times (KILLS=20000 for more), a tenth of them on Kafka
 	@HEAPMESH_KILL_CYCLES=$(KILLS) $(NODE) --conditions=heapmesh-source --test test/state/kill.test.ts
+	@$(NODE) scripts/tools.ts kafka
+	@HEAPMESH_KAFKA_KILL_CYCLES=$$(($(KILLS) / 10)) $(NODE) --conditions=heapmesh-source --test test/kafka/kill.test.ts
 
 tools: setup ## Install the pinned tools of tests and benchmarks into a cache (ARGS='grpcurl' for some)
 	@$(NODE) scripts/tools.ts $(ARGS)

@@ -80,6 +80,9 @@ export async function openState(config: Config, around: Surroundings): Promise<S
         adoptNote(mesh, note, clock.now(), clock.wall());
       }
       if (log.kind === 'memory') return;
+      const what = file === undefined ? 'the log on Kafka is open' : 'the log is open';
+      const where = file === undefined ? {} : { directory: config.state.directory };
+      logger.info(what, { ...where, position: log.last, servers: registry.list().length });
       noter = new LoadNoter({ log, mesh, origin: config.instance.id, epoch, clock, onError });
     },
     cannotKeep() {
@@ -115,15 +118,12 @@ async function open(config: Config, around: Surroundings): Promise<Opened> {
   if (config.state.log === 'file') {
     const file = await openFile(config, around);
     const { log, recovered } = file;
-    const servers = recovered.snapshot.records.length;
-    logger.info('the log is open', { directory: config.state.directory, position: log.last, servers });
     return { log, recovered, file, close: file.close };
   }
   // Loaded here, so that nobody else waits for Kafka's client.
   const { openKafka } = await import('./kafka.ts');
   const kafka = await openKafka(config, { onNote: text => logger.warn(text), onError });
   const { log, recovered } = kafka;
-  logger.info('the log on Kafka is open', { position: log.last, servers: recovered.snapshot.records.length });
   return { log, recovered, shared: log, close: kafka.close };
 }
 

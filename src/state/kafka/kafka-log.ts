@@ -220,7 +220,8 @@ export class KafkaLog implements Log {
     const what = silent ? 'does not answer' : 'takes no changes';
     const fault = this.#lastFault === '' ? '' : ` (${this.#lastFault})`;
     const file = this.#outbox.fault === '' ? 'in the local file' : `in memory alone (${this.#outbox.fault})`;
-    const waits = this.#outbox.size === 0 ? '' : `; ${this.#outbox.size} changes wait ${file}`;
+    const { size } = this.#outbox;
+    const waits = size === 0 ? '' : `; ${size === 1 ? '1 change waits' : `${size} changes wait`} ${file}`;
     return `Kafka at ${this.#options.brokers.join(', ')} ${what}${fault}${waits}: this instance goes on from memory`;
   }
 
