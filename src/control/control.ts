@@ -13,7 +13,6 @@ import { publish } from './channels.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type ControlCounters, zeroCounters } from './counters.ts';
 import { EventFeed } from './events.ts';
-import { GrpcJsServer } from './grpcjs-server.ts';
 import { Health } from './health.ts';
 import { type InstanceDirectory, listInstances } from './instances.ts';
 import { LeaseIds } from './lease-id.ts';
@@ -26,6 +25,7 @@ import { REFLECTION_SERVICES, reflectionServices } from './reflection.ts';
 import { Reporters } from './reporters.ts';
 import type { Service } from './rpc.ts';
 import { getScaling } from './scaling.ts';
+import { ControlServer } from './server.ts';
 import { TracedPicks } from './traced-picks.ts';
 import { Watches } from './watches.ts';
 
@@ -178,7 +178,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     health.service(),
     ...reflectionServices([...SERVICES, 'grpc.health.v1.Health', ...REFLECTION_SERVICES]),
   ];
-  const server = new GrpcJsServer(services, (path, error) => {
+  const server = new ControlServer(services, (path, error) => {
     counters.faults++;
     publish('heapmesh:control:fault', () => ({ path, error }));
   });

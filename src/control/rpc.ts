@@ -1,7 +1,6 @@
 /**
  * A method of the control API, whatever engine serves it: what its handler is given and what it gives
- * back. Handlers know these types alone; `grpcjs-calls.ts` puts them on grpc-js, and a faster engine
- * can serve the hot ones without a change here.
+ * back. Handlers know these types alone; `server.ts` puts them on the frame engine.
  */
 import type { Status } from '../grpc/status.ts';
 
@@ -81,7 +80,7 @@ export interface Link {
 interface MethodBase<Request> {
   /** `/package.Service/Method`. */
   readonly path: string;
-  /** Throws where the bytes are no such message. */
+  /** Throws where the bytes are no such message. The bytes are the engine's again when it returns: no views of them. */
   decode(bytes: Uint8Array): Request;
 }
 

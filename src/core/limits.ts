@@ -17,3 +17,4 @@ export * from './limits/sdk.ts';
 export * from './limits/state.ts';
 export * from './limits/telemetry.ts';
 export * from './limits/tracing.ts';
+export * from './limits/transport.ts';

@@ -1,22 +1,15 @@
 /** A caller's connection: its streams are calls. */
 import type { Socket } from 'node:net';
-import { formatHostPort } from '../core/host-port.ts';
 import { PROXY_LIMITS } from '../core/limits.ts';
+import { isGrpc } from '../grpc/content-type.ts';
 import type { Status } from '../grpc/status.ts';
-import {
-  ConnectionError,
-  type ConnectionLimits,
-  type HeaderList,
-  HeadersKind,
-  NameKind,
-  ResetCause,
-} from '../http2/http2.ts';
+import { type ConnectionLimits, type HeaderList, HeadersKind, NameKind, ResetCause } from '../http2/http2.ts';
+import { ServerTransport } from '../transport/transport.ts';
 import type { Call } from './call.ts';
 import type { CallerConnection } from './connections.ts';
 import type { CallerEnd } from './ends.ts';
 import { Field } from './fields.ts';
 import type { ProxyShared } from './shared.ts';
-import { Transport } from './transport.ts';
 
 /** Tags of streams that are no call: of nobody, to be told "not gRPC" once its request has come whole ... */
 const NOBODY = -1;
@@ -36,17 +29,14 @@ export interface DownstreamHost {
   readonly keepOrca: boolean;
 }
 
-export class Downstream extends Transport implements CallerEnd {
+export class Downstream extends ServerTransport implements CallerEnd {
   private readonly shared: ProxyShared;
   private readonly host: DownstreamHost;
-  private readonly begun: number;
   /** When it is asked to leave, so that callers spread over what was added; ms. */
   private readonly leaveAt: number;
   /** What its calls get then, ms. */
   private readonly graceMs: number;
   private lastUsed: number;
-  private leavingSince = Number.NaN;
-  private known: CallerEnd['peer'] | undefined;
   private endCallsAt = Number.POSITIVE_INFINITY;
 
   constructor(
@@ -57,72 +47,37 @@ export class Downstream extends Transport implements CallerEnd {
     now: number,
     age: { readonly mostMs: number; readonly graceMs: number },
   ) {
-    super(socket, 'server', limits, shared, now);
+    super(socket, limits, shared, now);
     this.shared = shared;
     this.host = host;
-    this.begun = this.lastUsed = now;
+    this.lastUsed = now;
     this.leaveAt = now + age.mostMs;
     this.graceMs = age.graceMs;
-    this.connection.start();
   }
 
   /** As people see it. */
   describe(now: number): CallerConnection {
-    const { remoteAddress = '', remotePort = 0 } = this.socket;
-    const host = remoteAddress.replace(/^::ffff:/, '');
     return {
-      address: formatHostPort(host, remotePort),
+      address: this.peerAddress,
       ageMs: now - this.begun,
       streams: this.connection.openStreams,
-      draining: !Number.isNaN(this.leavingSince),
+      draining: this.draining,
     };
   }
 
-  /** Asks it to leave: no new calls after a round trip; those that are open end in peace. */
-  drain(now: number): void {
-    if (!Number.isNaN(this.leavingSince)) return;
-    this.leavingSince = now;
-    this.connection.drain();
-  }
-
-  /** Looks after it; to be called each `watchMs`. */
-  watch(now: number): void {
-    const { connection } = this;
-    if (this.stalled(now)) {
-      this.destroy();
-      return;
-    }
-    if (this.ending) return;
-    if (!connection.established) {
-      // A caller that connects just now has its preface under way, and is told to leave by what it reads first.
-      const patience = Number.isNaN(this.leavingSince) ? PROXY_LIMITS.prefaceMs : PROXY_LIMITS.lingerMs;
-      if (now - Math.max(this.begun, this.leavingSince || 0) > patience) this.destroy();
-      return;
-    }
-    if (connection.settingsPending && now - this.begun > PROXY_LIMITS.settingsAckMs) {
-      connection.fail(new ConnectionError('SETTINGS_LATE'));
-      return;
-    }
-    if (!Number.isNaN(this.leavingSince)) {
-      this.watchLeaving(now);
-      return;
-    }
+  protected override look(now: number): void {
     if (now >= this.leaveAt) {
       this.endCallsAt = now + this.graceMs;
       this.drain(now);
-    } else if (connection.openStreams === 0 && now - this.lastUsed > PROXY_LIMITS.idleMs) {
+    } else if (this.connection.openStreams === 0 && now - this.lastUsed > PROXY_LIMITS.idleMs) {
       this.drain(now);
     }
   }
 
-  private watchLeaving(now: number): void {
-    const { connection } = this;
-    if (now - this.leavingSince > PROXY_LIMITS.goawayMs) connection.leave();
-    if (now >= this.endCallsAt) {
-      connection.leave();
-      this.host.endCalls(this, 'the connection has reached its greatest age: open another one');
-    }
-    if (connection.left && connection.openStreams === 0) this.end();
+  protected override lookLeaving(now: number): void {
+    if (now < this.endCallsAt) return;
+    this.connection.leave();
+    this.host.endCalls(this, 'the connection has reached its greatest age: open another one');
   }
 
   // Handler of the connection
@@ -167,8 +122,7 @@ export class Downstream extends Transport implements CallerEnd {
     this.connection.setTag(stream, NOBODY);
     this.lastUsed = this.lastRead;
     call?.callerClosed();
-    const { connection } = this;
-    if (connection.left && connection.openStreams === 0 && !connection.ended) this.end();
+    this.endIfLeft();
   }
 
   writable(stream: number): void {
@@ -188,14 +142,6 @@ export class Downstream extends Transport implements CallerEnd {
   }
 
   // End of a call
-
-  get peer(): { readonly host: string; readonly port: number } {
-    this.known ??= {
-      host: this.socket.remoteAddress?.replace(/^::ffff:(?=.*\.)/, '') ?? '',
-      port: this.socket.remotePort ?? 0,
-    };
-    return this.known;
-  }
 
   sendHead(stream: number, _call: Call, list: HeaderList, endStream: boolean): void {
     if (endStream) this.sendTrailers(stream, list);
@@ -255,13 +201,4 @@ export class Downstream extends Transport implements CallerEnd {
     const index = this.connection.tag(stream);
     return index < 0 ? undefined : this.shared.callAt(index);
   }
-}
-
-/** `application/grpc`, alone or with `+proto`, `+json` ... or parameters (grpc PROTOCOL-HTTP2.md, "Requests"). */
-function isGrpc(list: HeaderList, type: number): boolean {
-  const base = 'application/grpc';
-  if (!list.valueStartsWith(type, base)) return false;
-  if (list.valueBytes(type) === base.length) return true;
-  const next = list.octet(type, base.length);
-  return next === 0x2b || next === 0x3b;
 }

@@ -6,14 +6,16 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ANY_SERVICE, type PickFailure } from '../core/core.ts';
 import { formatHostPort } from '../core/host-port.ts';
-import { HTTP2_LIMITS, PROXY_LIMITS } from '../core/limits.ts';
+import { HTTP2_LIMITS, PROXY_LIMITS, TRANSPORT } from '../core/limits.ts';
 import { LeaseKind } from '../core/load-table.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { PickWant } from '../core/pick.ts';
 import type { Pool } from '../core/pool.ts';
+import { Replies } from '../grpc/replies.ts';
 import { outcomeOf, Status } from '../grpc/status.ts';
 import { parseTimeout } from '../grpc/timeout.ts';
 import { type FaultCounts, type HeaderList, Http2Context, type KeptList } from '../http2/http2.ts';
+import { Flusher, Sockets } from '../transport/transport.ts';
 import type { Backend, Reachability } from './backend.ts';
 import { Backends, type ParseAddress } from './backends.ts';
 import type { Call } from './call.ts';
@@ -26,18 +28,15 @@ import { Downstream, type DownstreamHost } from './downstream.ts';
 import { Drains } from './drains.ts';
 import type { End } from './ends.ts';
 import { classifyField, Field } from './fields.ts';
-import { Flusher } from './flusher.ts';
 import { HealthService } from './health-service.ts';
 import { HeldLists } from './held-list.ts';
 import { takeReport } from './load-reports.ts';
 import { NoLease } from './no-lease.ts';
 import { type CallObserver, observerOf } from './observer.ts';
-import { Replies } from './replies.ts';
 import { Retries } from './retry.ts';
 import { Routes } from './routes.ts';
 import type { PoolProxySettings, ProxySettings } from './settings.ts';
 import type { ProxyShared } from './shared.ts';
-import { Sockets } from './sockets.ts';
 
 export type { Reachability } from './backend.ts';
 export { Call } from './call.ts';
@@ -166,7 +165,10 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     });
     this.faults = this.context.faults;
     this.sockets = new Sockets(options.directSockets ?? true);
-    this.replies = new Replies(this.context);
+    this.replies = new Replies(
+      this.context,
+      'This is a gRPC proxy: send POST with content-type application/grpc.',
+    );
     const { names } = this.context;
     this.fields = { timeout: names.named('grpc-timeout'), traceparent: names.named('traceparent') };
     this.calls = new CallTable(this);
@@ -183,7 +185,7 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     this.unfollow = mesh.registry.onChange(() => this.health.changed());
     this.server = createServer({ noDelay: true }, socket => this.connected(socket));
     this.server.maxConnections = PROXY_LIMITS.connections;
-    this.watcher = setInterval(() => this.watch(), PROXY_LIMITS.watchMs);
+    this.watcher = setInterval(() => this.watch(), TRANSPORT.watchMs);
   }
 
   async listen(): Promise<void> {
@@ -277,7 +279,7 @@ class Engine implements TransparentProxy, CallHost, DownstreamHost, ProxyShared 
     await this.untilEmpty(this.settings.drainTimeoutMs);
     this.calls.each(call => call.end(Status.UNAVAILABLE, 'the proxy is shutting down'));
     for (const caller of this.callers) caller.end();
-    await this.untilEmpty(PROXY_LIMITS.lingerMs);
+    await this.untilEmpty(TRANSPORT.lingerMs);
     this.stop();
     await stopped;
   }

@@ -1,6 +1,6 @@
 /** A connection to a backend: many callers' calls, each a stream. */
 import type { Socket } from 'node:net';
-import { HTTP2_LIMITS, PROXY_LIMITS } from '../core/limits.ts';
+import { HTTP2_LIMITS, PROXY_LIMITS, TRANSPORT } from '../core/limits.ts';
 import { formatTimeout, remainingMs } from '../grpc/timeout.ts';
 import {
   errorName,
@@ -10,6 +10,7 @@ import {
   STREAM_FAULTS,
   type StreamFault,
 } from '../http2/http2.ts';
+import { Transport } from '../transport/transport.ts';
 import type { Backend } from './backend.ts';
 import type { Call } from './call.ts';
 import { stateOf, type UpstreamConnection } from './connections.ts';
@@ -17,7 +18,6 @@ import type { End } from './ends.ts';
 import { Field, isOurs } from './fields.ts';
 import { Liveness } from './liveness.ts';
 import type { ProxyShared } from './shared.ts';
-import { Transport } from './transport.ts';
 
 /** A call's time is rewritten for the backend only where it was held up for longer than this, ms. */
 const TIMEOUT_GRAIN_MS = 1;
@@ -95,7 +95,7 @@ export class Upstream extends Transport implements End {
       return;
     }
     if (this.stalled(now)) {
-      this.giveUp(`took nothing for ${PROXY_LIMITS.stalledWriteMs / 1000} s`);
+      this.giveUp(`took nothing for ${TRANSPORT.stalledWriteMs / 1000} s`);
       return;
     }
     if (this.ending) return;

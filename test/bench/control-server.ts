@@ -109,12 +109,12 @@ async function serveBare(): Promise<void> {
       }),
     ).finish(),
   );
-  // The same options as those of the control API: what is compared is the handler.
+  // The limits of the control API: what is compared is the engine.
   const server = new Server({
     'grpc.enable_channelz': 0,
     'grpc.max_receive_message_length': CONTROL.messageBytes,
     'grpc.max_concurrent_streams': CONTROL.streamsPerConnection,
-    'grpc-node.max_session_memory': CONTROL.sessionMemoryMiB,
+    'grpc-node.max_session_memory': 64,
   });
   const definition = {
     PickServer: {

@@ -10,16 +10,16 @@ import {
   Metadata,
   type ServiceError,
 } from '@grpc/grpc-js';
-import { GrpcJsServer } from '../../src/control/grpcjs-server.ts';
 import type { Codec } from '../../src/control/methods.ts';
 import type { Service } from '../../src/control/rpc.ts';
+import { ControlServer } from '../../src/control/server.ts';
 import { BadRequest } from '../../src/gen/google/rpc/error_details.ts';
 import { Status as StatusMessage } from '../../src/gen/google/rpc/status.ts';
 
 export interface Served {
   readonly address: string;
   readonly port: number;
-  readonly server: GrpcJsServer;
+  readonly server: ControlServer;
   readonly faults: unknown[];
 }
 
@@ -28,7 +28,7 @@ export async function serve(
   use: (served: Served) => Promise<void>,
 ): Promise<void> {
   const faults: unknown[] = [];
-  const server = new GrpcJsServer(services, (_path, error) => faults.push(error));
+  const server = new ControlServer(services, (_path, error) => faults.push(error));
   const { port } = await server.listen('127.0.0.1', 0);
   try {
     await use({ address: `127.0.0.1:${port}`, port, server, faults });

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { ROOT } from '../../scripts/lib/project.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { keysAt } from '../../src/config/reference.ts';
-import { HTTP2_LIMITS, PROXY_LIMITS } from '../../src/core/limits.ts';
+import { HTTP2_LIMITS, PROXY_LIMITS, TRANSPORT } from '../../src/core/limits.ts';
 
 const guide = readFileSync(join(ROOT, 'docs/guides/transparent-proxy.md'), 'utf8');
 
@@ -28,7 +28,8 @@ const rate = ({ burst, perSecond }: { burst: number; perSecond: number }): strin
 const seconds = (ms: number): string => `${ms / 1_000} s`;
 
 test('limits', () => {
-  const { prefaceMs, settingsAckMs, idleMs, upstreamIdleMs } = PROXY_LIMITS;
+  const { idleMs, upstreamIdleMs } = PROXY_LIMITS;
+  const { prefaceMs, settingsAckMs } = TRANSPORT;
   assert.deepEqual(Object.fromEntries([...rows('Limits')].slice(2)), {
     'connections of callers': count(PROXY_LIMITS.connections),
     'window of a stream: what a stalled one holds': size(HTTP2_LIMITS.streamWindowBytes),
@@ -37,7 +38,7 @@ test('limits', () => {
     'header list, decoded': `${size(HTTP2_LIMITS.headerListBytes)}, ${HTTP2_LIMITS.headerFields} fields`,
     'CONTINUATION frames of a header block': count(HTTP2_LIMITS.continuationFrames),
     'output that waits for one reader': size(HTTP2_LIMITS.outputBytes),
-    'a reader that takes nothing is cut off after': seconds(PROXY_LIMITS.stalledWriteMs),
+    'a reader that takes nothing is cut off after': seconds(TRANSPORT.stalledWriteMs),
     'preface and first SETTINGS; acknowledgement of ours': `${seconds(prefaceMs)}; ${seconds(settingsAckMs)}`,
     "a caller's connection without a call": `${idleMs / 3_600_000} h`,
     "a backend's connection without a call": `${upstreamIdleMs / 60_000} min`,

@@ -5,19 +5,12 @@ export const CONTROL = {
   messageBytes: 128 * 1024,
   /** Calls open at once on one connection: a caller's channels share one, with one watch each. */
   streamsPerConnection: 512,
-  /**
-   * Memory of one HTTP/2 session, MiB: every stream may hold one outgoing chunk (`watchChunkBytes`)
-   * that its reader does not take, and nothing may hold more.
-   */
-  sessionMemoryMiB: 64,
-  /** Open connections: above 10,000 backends and as many callers; each costs about 30 KiB. */
+  /** Octets of messages that have not come whole, of all calls together: 512 registrations at all their limits. */
+  unfinishedBytes: 64 * 1024 ** 2,
+  /** Open connections: above 10,000 backends and as many callers; each costs some 6 KiB. */
   connections: 25_000,
   /** Connections that the kernel keeps until they are accepted: all backends come back at once after a restart. */
   backlog: 4096,
-  /** Connections that are taken over in one turn of the event loop: 0.3 ms each. */
-  acceptsAtOnce: 8,
-  /** A connection that has sent no HTTP/2 preface by then is no caller. */
-  prefaceMs: 10_000,
   /** Silent connections are pinged this often, and cut where the ping is not answered. */
   keepaliveMs: 60_000,
   keepaliveTimeoutMs: 20_000,

@@ -6,26 +6,13 @@ export const PROXY_LIMITS = {
   connections: 20_000,
   /** Connections that the kernel keeps until they are accepted: all callers come back at once after a restart. */
   backlog: 4096,
-  /** A caller that has sent no preface and SETTINGS by then is none, ms. */
-  prefaceMs: 10_000,
-  /** SETTINGS of ours that are not acknowledged by then end the connection (RFC 9113 6.5.3), ms. */
-  settingsAckMs: 10_000,
   /** A caller's connection without a call is closed after this, ms: two hours, as gRPC keeps them. */
   idleMs: 2 * 60 * 60_000,
-  /** A peer that takes none of what waits for it for this long is cut off, ms. */
-  stalledWriteMs: 30_000,
-  /** What a broken or ended connection gets to take our last words, ms. */
-  lingerMs: 1_000,
-  /** How often connections are looked at for these, ms. */
-  watchMs: 250,
   /**
    * How often open streams are looked at, ms: one through which nothing went since the last look is no load, until
    * something does. Longer than the pauses of a stream that works, and one look at 100,000 calls is a millisecond.
    */
   restMs: 2_000,
-
-  /** Buffer that all sockets read into: as much as Node reads at once by itself. */
-  readBytes: 64 * 1024,
 
   /** Connect time-out, ms. */
   connectMs: 5_000,
@@ -79,8 +66,6 @@ export const PROXY_LIMITS = {
   callReportMs: 250,
   /** What a request of ours to answer ourselves (health) may carry, octets. */
   localRequestBytes: 4096,
-  /** Time that a graceful end of a caller's connection waits for the answer to its PING, ms. */
-  goawayMs: 5_000,
   /** Methods whose route is remembered; paths that a caller makes up push others out. */
   routes: 4096,
   /** Length of a path that is remembered. */

@@ -12,7 +12,7 @@
  */
 import { Socket, type SocketConstructorOpts } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import { PROXY_LIMITS } from '../core/limits.ts';
+import { TRANSPORT } from '../core/limits.ts';
 
 /** The request that a handle's write goes by; it is used up only where the kernel did not take all at once. */
 interface WriteRequest {
@@ -53,7 +53,7 @@ interface Inside {
 
 /** How the sockets of one thread are read and written. */
 export class Sockets {
-  readonly #buffer: Buffer = Buffer.allocUnsafeSlow(PROXY_LIMITS.readBytes);
+  readonly #buffer: Buffer = Buffer.allocUnsafeSlow(TRANSPORT.readBytes);
   readonly #inside: Inside | undefined;
   #request: WriteRequest | undefined;
 

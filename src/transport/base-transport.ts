@@ -1,6 +1,6 @@
 /** A socket with an HTTP/2 connection on it: octets in, one write a turn out, its end. */
 import type { Socket } from 'node:net';
-import { PROXY_LIMITS } from '../core/limits.ts';
+import { TRANSPORT } from '../core/limits.ts';
 import {
   Connection,
   type ConnectionError,
@@ -8,10 +8,22 @@ import {
   type ConnectionLimits,
   type HeaderList,
   type HeadersKind,
+  type Http2Context,
   type ResetCause,
 } from '../http2/http2.ts';
-import type { ProxyShared } from './shared.ts';
-import type { SocketOwner } from './sockets.ts';
+import type { Flusher } from './flusher.ts';
+import type { SocketOwner, Sockets } from './sockets.ts';
+
+/** What the connections of one server, and of what it calls, share. */
+export interface TransportShared {
+  readonly context: Http2Context;
+  readonly flusher: Flusher;
+  readonly sockets: Sockets;
+  /** Monotonic clock, ms. */
+  now(): number;
+  /** A fault of our own; the process goes on. */
+  onError(error: unknown): void;
+}
 
 export abstract class Transport implements ConnectionHandler, SocketOwner {
   readonly connection: Connection;
@@ -23,7 +35,7 @@ export abstract class Transport implements ConnectionHandler, SocketOwner {
 
   /** True once it is to be closed: what is written before that is said, no more. */
   protected ending = false;
-  private readonly common: ProxyShared;
+  private readonly common: TransportShared;
   private queued = false;
   private writing = false;
   /** FIN is behind what was written. */
@@ -34,7 +46,7 @@ export abstract class Transport implements ConnectionHandler, SocketOwner {
     socket: Socket,
     role: 'client' | 'server',
     limits: ConnectionLimits,
-    common: ProxyShared,
+    common: TransportShared,
     now: number,
   ) {
     this.socket = socket;
@@ -59,7 +71,7 @@ export abstract class Transport implements ConnectionHandler, SocketOwner {
   protected abstract lost(): void;
   /** The socket says what is wrong; its end follows. */
   protected broke(_error: Error): void {}
-  pong(): void {}
+  pong(_high: number, _low: number): void {}
 
   output(): void {
     if (this.queued || this.gone || this.finished) return;
@@ -109,7 +121,7 @@ export abstract class Transport implements ConnectionHandler, SocketOwner {
   }
 
   private closeSoon(): void {
-    setTimeout(() => this.socket.destroy(), PROXY_LIMITS.lingerMs).unref();
+    setTimeout(() => this.socket.destroy(), TRANSPORT.lingerMs).unref();
   }
 
   /** Closes at once. */
@@ -122,7 +134,7 @@ export abstract class Transport implements ConnectionHandler, SocketOwner {
   protected stalled(now: number): boolean {
     if (!this.writing) return false;
     if (this.writeBegan < 0) this.writeBegan = now;
-    return now - this.writeBegan > PROXY_LIMITS.stalledWriteMs;
+    return now - this.writeBegan > TRANSPORT.stalledWriteMs;
   }
 
   read(buffer: Buffer, start: number, end: number): void {

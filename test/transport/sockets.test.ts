@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
-import { type SocketOwner, Sockets } from '../../src/proxy/sockets.ts';
+import { type SocketOwner, Sockets } from '../../src/transport/sockets.ts';
 
 /** Notes what it reads. */
 class Owner implements SocketOwner {

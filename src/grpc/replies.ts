@@ -1,19 +1,23 @@
-/** Answers that the proxy makes itself: always trailers-only, with a code and a message (grpc PROTOCOL-HTTP2.md). */
-import { encodeMessage } from '../grpc/message.ts';
-import type { Status } from '../grpc/status.ts';
+/** Answers that a server makes itself, with a code and a message (grpc PROTOCOL-HTTP2.md, "Responses"). */
 import type { Connection, HeaderList, HeaderName, Http2Context } from '../http2/http2.ts';
+import { encodeMessage } from './message.ts';
+import type { Status } from './status.ts';
 
+/** Characters of a message: it travels in headers, of which peers commonly take 8 KiB. */
 const MOST_MESSAGE = 1024;
 
 export class Replies {
   /** `:status 200` and the content-type of gRPC. */
   readonly grpcHead: HeaderList;
   private readonly plainHead: HeaderList;
+  private readonly plainText: Buffer;
   private readonly status: HeaderName;
   private readonly message: HeaderName;
   private readonly pushback: HeaderName;
+  private readonly details: HeaderName;
 
-  constructor(context: Http2Context) {
+  /** @param notGrpc what a caller is told that speaks no gRPC: a line for a person */
+  constructor(context: Http2Context, notGrpc: string) {
     this.grpcHead = context.listOf([
       [':status', '200'],
       ['content-type', 'application/grpc'],
@@ -22,12 +26,19 @@ export class Replies {
       [':status', '415'],
       ['content-type', 'text/plain; charset=utf-8'],
     ]);
+    this.plainText = Buffer.from(`${notGrpc}\n`);
     this.status = context.names.named('grpc-status');
     this.message = context.names.named('grpc-message');
     this.pushback = context.names.named('grpc-retry-pushback-ms');
+    this.details = context.names.named('grpc-status-details-bin');
   }
 
-  /** Ends a stream with a status: with a head where none was sent. `pushbackMs`: 0 is not said. */
+  /**
+   * Ends a stream with a status: with a head where none was sent.
+   *
+   * @param pushbackMs 0: not said
+   * @param details `google.rpc.Status`; undefined: none
+   */
   finish(
     connection: Connection,
     stream: number,
@@ -35,12 +46,14 @@ export class Replies {
     message: string,
     headSent: boolean,
     pushbackMs: number,
+    details?: Uint8Array,
   ): void {
     connection.beginHeaders(stream);
     if (!headSent) connection.addList(this.grpcHead);
     connection.addText(this.status, String(status));
     if (message !== '') connection.addText(this.message, encodeMessage(message.slice(0, MOST_MESSAGE)));
     if (pushbackMs > 0) connection.addText(this.pushback, String(pushbackMs));
+    if (details !== undefined) connection.addText(this.details, Buffer.from(details).toString('base64'));
     connection.endHeaders(true);
   }
 
@@ -51,8 +64,6 @@ export class Replies {
 
   /** The text from an octet on, as much as there is room for; ends the stream. @returns octets sent */
   notGrpcText(connection: Connection, stream: number, from: number): number {
-    return connection.sendData(stream, NOT_GRPC, from, NOT_GRPC.length, true);
+    return connection.sendData(stream, this.plainText, from, this.plainText.length, true);
   }
 }
-
-const NOT_GRPC = Buffer.from('This is a gRPC proxy: send POST with content-type application/grpc.\n');

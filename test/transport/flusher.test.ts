@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Flushable, Flusher } from '../../src/proxy/flusher.ts';
+import { type Flushable, Flusher } from '../../src/transport/flusher.ts';
 
 /** Notes its writes; adds itself as a connection does, once until it is flushed. */
 class Connection implements Flushable {

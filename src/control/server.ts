@@ -1,0 +1,131 @@
+/**
+ * Serves the methods of `rpc.ts` on the frame engine: the connections of one address, their number, their life and
+ * their end. See docs/decisions/0008-control-api-engine.md.
+ *
+ *     octets → Caller (a connection) → ServedCall (a stream) → handler
+ *     handler → Sink → ServedCall → Caller → octets
+ */
+import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import { CONTROL, HTTP2_LIMITS, TRANSPORT } from '../core/limits.ts';
+import { Replies } from '../grpc/replies.ts';
+import { type ConnectionLimits, type HeaderList, Http2Context } from '../http2/http2.ts';
+import { Flusher, Sockets, type TransportShared } from '../transport/transport.ts';
+import { Caller, type CallerHost, classifyField } from './caller.ts';
+import type { Method, Service } from './rpc.ts';
+
+/** Told of what a handler threw that is no `RpcError`: a fault of ours. */
+export type OnFault = (path: string, error: unknown) => void;
+
+export interface Bound {
+  readonly host: string;
+  readonly port: number;
+}
+
+const LIMITS: ConnectionLimits = { ...HTTP2_LIMITS, maxConcurrentStreams: CONTROL.streamsPerConnection };
+
+export class ControlServer implements TransportShared, CallerHost {
+  readonly context = new Http2Context({ classify: classifyField });
+  readonly flusher = new Flusher();
+  readonly sockets = new Sockets(true);
+  readonly replies: Replies;
+  readonly head: HeaderList;
+  readonly ok: HeaderList;
+  readonly onFault: OnFault;
+  /** Octets of messages that have not come whole, of all calls. */
+  unfinishedBytes = 0;
+  /** Connections turned away because `CONTROL.connections` were open. */
+  refused = 0;
+  /** Connections closed because no preface came. */
+  silent = 0;
+
+  private readonly methods = new Map<string, Method>();
+  private readonly callers = new Set<Caller>();
+  private readonly net: NetServer;
+  private watcher: NodeJS.Timeout | undefined;
+  private whenEmpty: (() => void) | undefined;
+
+  constructor(services: readonly Service[], onFault: OnFault) {
+    this.onFault = onFault;
+    this.replies = new Replies(
+      this.context,
+      'This is the control API, by gRPC: send POST with content-type application/grpc.',
+    );
+    this.head = this.context.listOf([
+      [':status', '200'],
+      ['content-type', 'application/grpc'],
+      ['grpc-accept-encoding', 'identity,deflate,gzip'],
+    ]);
+    this.ok = this.context.listOf([['grpc-status', '0']]);
+    for (const { methods } of services) for (const method of methods) this.methods.set(method.path, method);
+    this.net = createServer({ noDelay: true }, socket => this.accept(socket));
+  }
+
+  get connections(): number {
+    return this.callers.size;
+  }
+
+  /** Rejects where the address cannot be had (`EADDRINUSE`, `EACCES` ...). Port 0 is a free one. */
+  listen(host: string, port: number): Promise<Bound> {
+    return new Promise((resolve, reject) => {
+      this.net.once('error', reject);
+      this.net.listen({ host, port, backlog: CONTROL.backlog }, () => {
+        this.net.removeListener('error', reject);
+        this.watcher = setInterval(() => this.watch(), TRANSPORT.watchMs);
+        const bound = this.net.address();
+        if (bound === null || typeof bound === 'string') reject(new Error('not a TCP address'));
+        else resolve({ host: bound.address, port: bound.port });
+      });
+    });
+  }
+
+  /** Takes no new connection or stream; gives open ones `graceMs` to end, then cuts them. */
+  async close(graceMs: number): Promise<void> {
+    const closed = new Promise(resolve => this.net.close(resolve));
+    const now = this.now();
+    for (const caller of this.callers) caller.drain(now);
+    const cut = setTimeout(() => {
+      for (const caller of [...this.callers]) caller.destroy();
+    }, graceMs);
+    if (this.callers.size > 0) {
+      await new Promise<void>(resolve => {
+        this.whenEmpty = resolve;
+      });
+    }
+    clearTimeout(cut);
+    clearInterval(this.watcher);
+    await closed;
+  }
+
+  /** Looks after all connections; it does so by itself each `TRANSPORT.watchMs`. */
+  watch(now = this.now()): void {
+    for (const caller of this.callers) caller.watch(now);
+  }
+
+  // For connections
+
+  now(): number {
+    return performance.now();
+  }
+
+  onError(error: unknown): void {
+    this.onFault('', error);
+  }
+
+  methodOf(path: string): Method | undefined {
+    return this.methods.get(path);
+  }
+
+  left(caller: Caller): void {
+    this.callers.delete(caller);
+    if (this.callers.size === 0) this.whenEmpty?.();
+  }
+
+  private accept(socket: Socket): void {
+    if (this.callers.size >= CONTROL.connections) {
+      this.refused++;
+      socket.destroy();
+      return;
+    }
+    this.callers.add(new Caller(socket, this, LIMITS, this.now()));
+  }
+}
