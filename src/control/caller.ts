@@ -120,7 +120,9 @@ export class Caller extends ServerTransport implements Link {
     }
     const encoding = list.find(Field.ENCODING);
     const coding = encoding < 0 ? 'identity' : list.value(encoding);
-    const call = new ServedCall(this, stream, method, keep(list), this.lastRead + timeoutMs, coding);
+    // A stream that stays would hold it for nothing.
+    const kept = method.kind === 'unary' ? keep(list) : undefined;
+    const call = new ServedCall(this, stream, method, kept, this.lastRead + timeoutMs, coding);
     this.calls[stream] = call;
     call.begin(endStream);
   }

@@ -35,7 +35,8 @@ export class ServedCall implements Sink, Peer, Patience, MessageTaker {
   private readonly caller: Caller;
   private readonly stream: number;
   private readonly method: Method;
-  private readonly list: HeaderList;
+  /** The caller's metadata; undefined where the method does not ask for it. */
+  private readonly list: HeaderList | undefined;
   /** Monotonic clock, ms; Infinity: none. */
   private readonly deadline: number;
   private readonly coding: string;
@@ -62,7 +63,7 @@ export class ServedCall implements Sink, Peer, Patience, MessageTaker {
     caller: Caller,
     stream: number,
     method: Method,
-    list: HeaderList,
+    list: HeaderList | undefined,
     deadline: number,
     coding: string,
   ) {
@@ -173,8 +174,9 @@ export class ServedCall implements Sink, Peer, Patience, MessageTaker {
   }
 
   metadata(name: string): string {
-    const at = this.list.findName(name);
-    return at < 0 ? '' : this.list.value(at);
+    const { list } = this;
+    const at = list?.findName(name) ?? -1;
+    return list === undefined || at < 0 ? '' : list.value(at);
   }
 
   answer(name: string, value: string): void {

@@ -8,7 +8,7 @@ import { StreamState } from './streams.ts';
 
 export class DataReceiver {
   readonly #state: ConnectionState;
-  readonly #tiny: Budget;
+  #tiny: Budget | undefined;
   // The frame that is coming in.
   #slot = -1;
   #stream = 0;
@@ -17,7 +17,6 @@ export class DataReceiver {
 
   constructor(state: ConnectionState) {
     this.#state = state;
-    this.#tiny = new Budget(state.limits.tinyData);
   }
 
   begins(streamId: number, flags: number, length: number): void {
@@ -117,8 +116,9 @@ export class DataReceiver {
   }
 
   #judgeSize(): void {
-    if (this.#octets >= HTTP2_LIMITS.fullDataBytes) this.#tiny.earn(1);
+    if (this.#octets >= HTTP2_LIMITS.fullDataBytes) this.#tiny?.earn(1);
     if (this.#ends || this.#octets >= this.#state.limits.tinyDataBytes) return;
+    this.#tiny ??= new Budget(this.#state.limits.tinyData);
     if (!this.#tiny.take(this.#state.now)) throw new ConnectionError('EMPTY_DATA_FLOOD');
   }
 

@@ -16,20 +16,18 @@ export class Receiver implements FrameSink {
   readonly #sender: Sender;
   readonly #data: DataReceiver;
   readonly #headers: HeaderReceiver;
-  readonly #settings: Budget;
+  #settings: Budget | undefined;
   readonly #drained: () => void;
 
   #warned = false;
 
   /** @param drained is called when the peer answers the PING of a graceful end */
   constructor(state: ConnectionState, sender: Sender, drained: () => void) {
-    const { limits } = state;
     this.#state = state;
     this.#sender = sender;
     this.#drained = drained;
     this.#data = new DataReceiver(state);
     this.#headers = new HeaderReceiver(state);
-    this.#settings = new Budget(limits.settings);
   }
 
   frame(type: number, flags: number, streamId: number, buffer: Buffer, start: number, end: number): void {
@@ -171,6 +169,7 @@ export class Receiver implements FrameSink {
     // error of type FRAME_SIZE_ERROR."
     if ((end - start) % 6 !== 0)
       throw new ConnectionError('FRAME_LENGTH', `SETTINGS of ${end - start} octets`);
+    this.#settings ??= new Budget(state.limits.settings);
     if (!this.#settings.take(state.now)) throw new ConnectionError('SETTINGS_FLOOD');
     const before = state.peer.initialWindowBytes;
     state.peer.read(buffer, start, end, !state.isServer);

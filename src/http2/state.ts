@@ -91,12 +91,13 @@ export class ConnectionState {
   readonly streams = new StreamTable();
   readonly peer = new PeerSettings();
   readonly window: ReceiveWindow;
-  readonly resets: Budget;
-  readonly faultBudget: Budget;
-  readonly pings: Budget;
-  readonly windowUpdates: Budget;
-  readonly priorities: Budget;
-  readonly #strays: Budget;
+  // Full as long as they are not there: most connections never spend of most of them.
+  #resets: Budget | undefined;
+  #faults: Budget | undefined;
+  #pings: Budget | undefined;
+  #windowUpdates: Budget | undefined;
+  #priorities: Budget | undefined;
+  #strays: Budget | undefined;
 
   /** Monotonic clock of the last chunk, ms. */
   now = 0;
@@ -130,12 +131,6 @@ export class ConnectionState {
     this.output = new Output(context.slabs, handler);
     this.writer = new FrameWriter(this.output);
     this.window = new ReceiveWindow(limits.connectionWindowBytes, limits.heldBytes);
-    this.resets = new Budget(limits.rapidResets);
-    this.faultBudget = new Budget(limits.faults);
-    this.pings = new Budget(limits.pings);
-    this.windowUpdates = new Budget(limits.windowUpdates);
-    this.priorities = new Budget(limits.priorities);
-    this.#strays = new Budget(limits.strays);
   }
 
   /**
@@ -159,21 +154,41 @@ export class ConnectionState {
    * @throws ConnectionError STRAY_FLOOD
    */
   stray(): void {
+    this.#strays ??= new Budget(this.limits.strays);
     if (!this.#strays.take(this.now)) throw new ConnectionError('STRAY_FLOOD');
   }
 
   /** A stream that the peer opened earns it frames that go with one. */
   earnByStream(): void {
-    this.windowUpdates.earn(HTTP2_LIMITS.windowUpdatesPerStream);
-    this.priorities.earn(HTTP2_LIMITS.prioritiesPerStream);
-    this.#strays.earn(HTTP2_LIMITS.straysPerStream);
+    this.#windowUpdates?.earn(HTTP2_LIMITS.windowUpdatesPerStream);
+    this.#priorities?.earn(HTTP2_LIMITS.prioritiesPerStream);
+    this.#strays?.earn(HTTP2_LIMITS.straysPerStream);
+  }
+
+  // What a peer may do often, and not without end; made when it is first done.
+
+  get resets(): Budget {
+    this.#resets ??= new Budget(this.limits.rapidResets);
+    return this.#resets;
+  }
+  get pings(): Budget {
+    this.#pings ??= new Budget(this.limits.pings);
+    return this.#pings;
+  }
+  get windowUpdates(): Budget {
+    this.#windowUpdates ??= new Budget(this.limits.windowUpdates);
+    return this.#windowUpdates;
+  }
+  get priorities(): Budget {
+    this.#priorities ??= new Budget(this.limits.priorities);
+    return this.#priorities;
   }
 
   /** Closes a stream that both sides have ended. */
   endIfDone(slot: number): void {
     const done = StreamState.LOCAL_DONE | StreamState.REMOTE_DONE;
     if ((this.streams.state(slot) & done) !== done) return;
-    this.resets.earn(HTTP2_LIMITS.rapidResetsPerDone);
+    this.#resets?.earn(HTTP2_LIMITS.rapidResetsPerDone);
     this.release(slot, false);
   }
 
@@ -194,7 +209,10 @@ export class ConnectionState {
     if (id !== 0) this.writer.words(FrameType.RST_STREAM, 0, id, code);
     // RFC 9113 5.1, closed: after our RST_STREAM "the peer might have sent or enqueued for sending these frames before
     // processing the RST_STREAM frame".
-    if (!this.isServer) this.#strays.earn(HTTP2_LIMITS.straysPerReset, HTTP2_LIMITS.straysMost);
+    if (!this.isServer) {
+      this.#strays ??= new Budget(this.limits.strays);
+      this.#strays.earn(HTTP2_LIMITS.straysPerReset, HTTP2_LIMITS.straysMost);
+    }
     this.release(slot, true);
   }
 
@@ -228,8 +246,9 @@ export class ConnectionState {
     // streams that are opened and reset.
     if (fault === 'TOO_MANY') {
       if (!this.resets.take(this.now)) throw new ConnectionError('RESET_FLOOD');
-    } else if (!this.faultBudget.take(this.now)) {
-      throw new ConnectionError('FAULT_FLOOD', fault);
+    } else {
+      this.#faults ??= new Budget(this.limits.faults);
+      if (!this.#faults.take(this.now)) throw new ConnectionError('FAULT_FLOOD', fault);
     }
     this.guardOutput();
     this.writer.words(FrameType.RST_STREAM, 0, id, STREAM_FAULTS[fault].code);
@@ -252,10 +271,10 @@ export class ConnectionState {
 
   /** Work that was sent earns the peer the frames that it answers by. */
   sentFrames(data: number, others: number): void {
-    this.pings.earn(data + others);
+    this.#pings?.earn(data + others);
     // All that was sent may be answered at once, by a peer that was busy with something else.
-    if (data > 0)
-      this.windowUpdates.earn(data * HTTP2_LIMITS.windowUpdatesPerData, HTTP2_LIMITS.windowUpdatesEarned);
+    if (data === 0) return;
+    this.windowUpdates.earn(data * HTTP2_LIMITS.windowUpdatesPerData, HTTP2_LIMITS.windowUpdatesEarned);
   }
 
   /** Says which stream was the last one that we take. */

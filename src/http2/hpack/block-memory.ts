@@ -25,8 +25,10 @@ export class BlockMemory {
   readonly #lists: ListMemory;
   /** Direct-mapped; made with the first block that comes twice. */
   #slots: (Remembered | undefined)[] | undefined;
-  /** Hash of the block that was seen last, by slot: only what comes twice is kept. */
-  readonly #seen = new Int32Array(SLOTS);
+  /** Hash of the first block: a connection with one stream that stays sees no other. */
+  #first = 0;
+  /** Hash of the block that was seen last, by slot: only what comes twice is kept. Made with the second block. */
+  #seen: Int32Array | undefined;
   #misses = 0;
   #resting = 0;
   #hash = 0;
@@ -77,6 +79,14 @@ export class BlockMemory {
   keep(block: Buffer, start: number, end: number, decoder: HpackDecoder, list: HeaderList): HeaderList {
     if (this.#hash === 0 || decoder.changedTable || list.bytes > HTTP2_LIMITS.listBytesRemembered)
       return list;
+    if (this.#first === 0) {
+      this.#first = this.#hash;
+      return list;
+    }
+    if (this.#seen === undefined) {
+      this.#seen = new Int32Array(SLOTS);
+      this.#seen[this.#first & (SLOTS - 1)] = this.#first;
+    }
     const slot = this.#hash & (SLOTS - 1);
     if (this.#seen[slot] !== this.#hash) {
       this.#seen[slot] = this.#hash;

@@ -56,6 +56,8 @@ export class HpackEncoder {
   readonly #out: Output;
   readonly #remember: boolean;
   #memory: EncoderMemory | undefined;
+  /** Blocks that were begun, up to two: what is sent once, such as the head of a stream that stays, is not remembered. */
+  #blocks = 0;
   #start = 0; // of the block, with its frame header, in the output
   #lowest = Number.POSITIVE_INFINITY; // table size since the last block, where it changed
   #ghost = 0;
@@ -82,6 +84,7 @@ export class HpackEncoder {
     this.#start = out.position;
     out.position += headerBytes;
     this.table.beginBlock();
+    if (this.#blocks < 2) this.#blocks++;
     if (this.#lowest === Number.POSITIVE_INFINITY) return;
     // RFC 7541 4.2: the smallest size that was set since the last block has to be signalled, then the last.
     const size = this.table.maxBytes;
@@ -97,12 +100,12 @@ export class HpackEncoder {
 
   /** All fields of a list. */
   list(list: HeaderList): void {
-    if (list.serial === 0 || !this.#remember) {
+    const memory = list.serial === 0 || !this.#remember ? undefined : this.#remembers();
+    if (memory === undefined) {
       for (let i = 0; i < list.count; i++) this.field(list, i);
       return;
     }
-    this.#memory ??= new EncoderMemory();
-    const { lists, seenLists } = this.#memory;
+    const { lists, seenLists } = memory;
     const out = this.#out;
     const slot = list.serial & (LISTS - 1);
     const known = lists[slot];
@@ -126,6 +129,12 @@ export class HpackEncoder {
       };
     }
     seenLists[slot] = list.serial;
+  }
+
+  /** What is remembered from the second block on; undefined within the first. */
+  #remembers(): EncoderMemory | undefined {
+    if (this.#memory === undefined && this.#blocks > 1) this.#memory = new EncoderMemory();
+    return this.#memory;
   }
 
   /** One field of a list. */
@@ -287,11 +296,12 @@ export class HpackEncoder {
    */
   #seenTwice(hash: number): boolean {
     if (this.table.inserted >= MOST_INSERTIONS) return false;
-    this.#memory ??= new EncoderMemory();
+    const memory = this.#remembers();
+    if (memory === undefined) return false;
     const slot = (hash >>> 8) & (SEEN - 1);
-    if (this.#memory.seen[slot] === hash) return true;
+    if (memory.seen[slot] === hash) return true;
     // An older candidate is given up at every second challenge only, so that neighbours do not starve each other.
-    if (this.#memory.seen[slot] === 0 || (++this.#ghost & 1) === 0) this.#memory.seen[slot] = hash;
+    if (memory.seen[slot] === 0 || (++this.#ghost & 1) === 0) memory.seen[slot] = hash;
     return false;
   }
 
@@ -313,8 +323,9 @@ export class HpackEncoder {
     // An entry for a long value pushes out many others.
     if (name.length + valueBytes > this.table.maxBytes >> 3 || this.table.inserted >= MOST_INSERTIONS)
       return false;
-    this.#memory ??= new EncoderMemory();
-    const { names, nameInsertions } = this.#memory;
+    const memory = this.#remembers();
+    if (memory === undefined) return false;
+    const { names, nameInsertions } = memory;
     const slot = name.hash & (NAMES - 1);
     const known = names[slot];
     if (known !== undefined && known.text === name.text) return true;
