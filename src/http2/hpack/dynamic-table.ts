@@ -28,9 +28,9 @@ export class DynamicTable {
   epoch = 0;
 
   arena: Buffer = EMPTY;
-  #names: HeaderName[] = [];
+  #names: HeaderName[] = NO_NAMES;
   /** The entries as shared fields, where they are. */
-  #fields: (Field | undefined)[] = [];
+  #fields: (Field | undefined)[] = NO_FIELDS;
   #starts: Int32Array = NONE;
   #ends: Int32Array = NONE;
   #hashes: Int32Array = NONE;
@@ -207,3 +207,6 @@ export class DynamicTable {
 const EMPTY = Buffer.alloc(0);
 const NONE = new Int32Array(0);
 const NO_FLAWS = new Uint8Array(0);
+// Never written to: an empty table moves to its own with the first entry.
+const NO_NAMES: HeaderName[] = [];
+const NO_FIELDS: (Field | undefined)[] = [];
