@@ -151,16 +151,28 @@ export class ServedCall implements Sink, Peer, Patience, MessageTaker {
   }
 
   message(octets: Buffer, compressed: boolean): void {
-    const { receiver } = this;
-    this.guard(() => {
-      const request = this.decode(compressed ? this.decompress(octets) : octets);
-      if (receiver !== undefined) {
-        receiver.message(request);
-        return;
-      }
-      if (++this.requests > 1) throw new RpcError(Status.UNIMPLEMENTED, 'more than one message');
-      this.request = request;
-    });
+    const { method, receiver } = this;
+    let request: unknown;
+    try {
+      request = method.decode(compressed ? this.decompress(octets) : octets);
+    } catch (error) {
+      this.giveUp(
+        error instanceof RpcError
+          ? error
+          : new RpcError(Status.INTERNAL, `the request is no such message: ${(error as Error).message}`),
+      );
+      return;
+    }
+    if (receiver === undefined) {
+      if (++this.requests > 1) this.end(new RpcError(Status.UNIMPLEMENTED, 'more than one message'));
+      else this.request = request;
+      return;
+    }
+    try {
+      receiver.message(request);
+    } catch (error) {
+      this.end(this.asRpcError(error));
+    }
   }
 
   // Peer
@@ -280,14 +292,6 @@ export class ServedCall implements Sink, Peer, Patience, MessageTaker {
     const { held } = this.reader;
     this.caller.host.unfinishedBytes += held - this.counted;
     this.counted = held;
-  }
-
-  private decode(octets: Uint8Array): unknown {
-    try {
-      return this.method.decode(octets);
-    } catch (error) {
-      throw new RpcError(Status.INTERNAL, `the request is no such message: ${(error as Error).message}`);
-    }
   }
 
   private decompress(octets: Buffer): Buffer {

@@ -70,6 +70,8 @@ export class ControlServer implements TransportShared, CallerHost {
       this.net.once('error', reject);
       this.net.listen({ host, port, backlog: CONTROL.backlog }, () => {
         this.net.removeListener('error', reject);
+        // A connection that could not be accepted, as of too many open files; the next one may be.
+        this.net.on('error', error => this.onError(error));
         this.watcher = setInterval(() => this.watch(), TRANSPORT.watchMs);
         const bound = this.net.address();
         if (bound === null || typeof bound === 'string') reject(new Error('not a TCP address'));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { on, once } from 'node:events';
-import { connect as tcp } from 'node:net';
+import { type Server, connect as tcp } from 'node:net';
 import { describe, it } from 'node:test';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { requestStream, serverStream, unary } from '../../src/control/methods.ts';
@@ -420,6 +420,17 @@ describe('hostile bytes', () => {
       socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
       socket.resume();
       await once(socket, 'close');
+      const client = connect(address);
+      assert.equal((await call(client, '/test.Echo/Unary', Text, Text, text('a'))).id, 'a');
+      client.close();
+    });
+  });
+
+  it('goes on where a connection cannot be accepted', async () => {
+    await serve([echo(fresh())], async ({ address, server, faults }) => {
+      // As Node does where the process has no file left for it.
+      (Reflect.get(server, 'net') as Server).emit('error', new Error('accept EMFILE'));
+      assert.equal(faults.length, 1);
       const client = connect(address);
       assert.equal((await call(client, '/test.Echo/Unary', Text, Text, text('a'))).id, 'a');
       client.close();

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
+import { ReportLoadRequest } from '../../src/gen/heapmesh/v1/load_report.ts';
 import { durationOf, millisOf } from '../../src/grpc/duration.ts';
 import { Status } from '../../src/grpc/status.ts';
 import { BackendStream, claim, configOf, operate, registration, rig } from './rig.ts';
-import { ended, failure, fieldsOf } from './support.ts';
+import { ended, failure, fieldsOf, framed, rawSession } from './support.ts';
 
 describe('registration', () => {
   it('makes the server known and tells it what it has to know', async () => {
@@ -181,6 +183,37 @@ describe('reports', () => {
       assert.equal(control.counters.reportsInvalid, 1);
       assert.equal(mesh.registry.get('a')?.state, 'WARMING');
       await new BackendStream(client()).register();
+    });
+  });
+
+  it('that are no messages at all end the stream, and with it what it stood for', async () => {
+    await rig({}, async ({ address, control, until }) => {
+      const session = await rawSession(address);
+      const value = registration();
+      const first = { kind: { $case: 'registration', value }, sequence: 0n, window: undefined } as const;
+      for (const [flag, octets] of [
+        [0, [0x0a, 0xff]],
+        [1, [1, 2, 3]],
+        [2, []],
+      ] as const) {
+        const stream = session.request({
+          ':method': 'POST',
+          ':path': '/heapmesh.v1.LoadReportService/ReportLoad',
+          'content-type': 'application/grpc',
+          'grpc-encoding': 'gzip',
+        });
+        stream.resume();
+        stream.write(framed(ReportLoadRequest.encode(first).finish()));
+        await until(() => control.reports('a'));
+        const message = framed(Buffer.from(octets));
+        message[0] = flag;
+        stream.write(message);
+        const [trailers] = await once(stream, 'trailers');
+        assert.equal(Number(trailers['grpc-status']), Status.INTERNAL);
+        assert.equal(control.gauges().reporters, 0);
+        assert.equal(control.reports('a'), false);
+      }
+      session.destroy();
     });
   });
 });
