@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -87,11 +88,28 @@ async function detailOf({ admin }: Instance): Promise<{ servers: number; log: Re
   return (await answer.json()) as { servers: number; log: Record<string, unknown> };
 }
 
-/** The instance that was killed, and when, on the wall clock. */
+/**
+ * The instance that was killed, and when, on the wall clock. The system ends a process's connections when it has taken
+ * it apart, which takes a while; what is sent on them until then is in flight there by any caller's measure.
+ */
 interface Killed {
   readonly id: string;
   readonly proxy: string;
   readonly at: number;
+  readonly goneAt: number;
+}
+
+/** Kills it; resolves when the system has ended its connections. */
+async function kill({ id, proxy, child }: Instance): Promise<Killed> {
+  const [host = '', port] = proxy.split(':');
+  const socket = connect(Number(port), host);
+  socket.on('error', () => {}).resume();
+  await once(socket, 'connect');
+  const ended = new Promise(resolve => socket.once('close', resolve));
+  const at = Date.now();
+  child.kill('SIGKILL');
+  await ended;
+  return { id, proxy, at, goneAt: Date.now() };
 }
 
 /** What callers of one kind saw since it was last asked. */
@@ -118,21 +136,23 @@ class Seen {
 /** Which calls failed, in words: those in flight on the killed instance, and any others. */
 function failedOf(failures: readonly FailedCall[], killed: Killed | undefined): string {
   const there = failures.filter(one => one.peer === killed?.proxy && one.status === 'UNAVAILABLE');
-  const before = there.filter(one => one.beganAt <= (killed?.at ?? 0));
-  const after = there.filter(one => !before.includes(one));
+  const { id, at, goneAt } = killed ?? { id: '', at: 0, goneAt: 0 };
+  const before = there.filter(one => one.beganAt <= at);
+  const dying = there.filter(one => one.beganAt > at && one.beganAt <= goneAt);
+  const after = there.filter(one => one.beganAt > goneAt);
   const elsewhere = failures.filter(one => !there.includes(one));
   const parts: string[] = [];
-  if (before.length > 0)
-    parts.push(`${before.length} were in flight on ${killed?.id} as it was killed, and failed`);
+  if (before.length > 0) parts.push(`${before.length} in flight on ${id} as it was killed`);
+  if (dying.length > 0) parts.push(`${dying.length} sent to it before its connections had ended`);
   if (after.length > 0) {
-    const last = Math.max(...after.map(one => one.beganAt)) - (killed?.at ?? 0);
-    parts.push(`${after.length} were sent to it within ${last} ms, before callers saw its end, and failed`);
+    const last = Math.max(...after.map(one => one.beganAt)) - goneAt;
+    parts.push(`${after.length} sent to it up to ${last} ms after that`);
   }
   if (elsewhere.length > 0) {
     const reasons = new Set(elsewhere.map(({ status, details }) => `${status} ${details}`));
-    parts.push(`${elsewhere.length} others failed (${[...reasons].slice(0, 3).join('; ')})`);
-  } else parts.push(parts.length > 0 ? 'no other failed' : 'none failed');
-  return parts.join(', ');
+    parts.push(`${elsewhere.length} others (${[...reasons].slice(0, 3).join('; ')})`);
+  } else if (parts.length > 0) parts.push('no other');
+  return parts.length === 0 ? 'none failed' : `failed: ${parts.join(', ')}`;
 }
 
 const OWN = 'own heap (heapmesh://)';
@@ -213,9 +233,8 @@ async function main(): Promise<void> {
   report(`${COUNT} instances`);
 
   const victim = all.shift() as Instance;
-  victim.child.kill('SIGKILL');
-  const killed = { id: victim.id, proxy: victim.proxy, at: Date.now() };
-  say(`${victim.id} is killed`);
+  const killed = await kill(victim);
+  say(`${victim.id} is killed; the system had ended its connections after ${killed.goneAt - killed.at} ms`);
   await sleep(PHASE_MS);
   report(`${COUNT - 1} instances`, killed);
 

@@ -274,11 +274,15 @@ class LookasideClient implements PickClient {
     return { service: this.#options.service, method, hashKey, zone, excludeIds: [...excludeIds] };
   }
 
-  /** Round after round over the balancers, until one answers or the time is over. */
-  async #ask(request: PickServerRequest, deadline: number): Promise<Picked> {
+  /**
+   * Round after round over the balancers, until one answers or the time is over. Time for which this process had no turn is
+   * not theirs, and does not count: an answer may be there that it has not read, or the question may not be sent.
+   */
+  async #ask(request: PickServerRequest, until: number): Promise<Picked> {
     const { tracer } = this.#options;
     const context = tracer && (tracer.current() ?? { traceparent: '', tracestate: '' });
     const whys: string[] = [];
+    let deadline = until;
     for (;;) {
       const order = this.#order();
       let answered: { status: number; details: string } | undefined;
@@ -286,13 +290,17 @@ class LookasideClient implements PickClient {
         const leftMs = deadline - performance.now();
         if (leftMs <= 0) throw silent(whys);
         // One that hangs must leave the others their share of the time.
-        const answer = await balancer.pick(request, leftMs / (order.length - i), context);
+        const share = leftMs / (order.length - i);
+        const begun = performance.now();
+        const answer = await balancer.pick(request, share, context);
         this.#requireOpen();
         if (answer.kind === 'picked') {
           this.#at = this.#balancers.indexOf(balancer);
           return this.#picked(answer.response, balancer, answer.trace);
         }
         whys.push(answer.details);
+        const lateMs = performance.now() - begun - share;
+        if (lateMs > CALLER_LIMITS.lateMs) deadline += lateMs;
         if (answer.kind === 'answered') {
           if (CALLERS_FAULT.has(answer.status)) throw refused(answer);
           // Another instance may see it otherwise; where none does, UNAVAILABLE is of one that knows the service.

@@ -220,6 +220,31 @@ describe('a pick client', () => {
     for (let i = 0; i < 3; i++) assert.equal((await picks.pick()).instanceId, 'lb-1');
   });
 
+  it('does not take its own standstill for silence of the balancers', async () => {
+    const other = await stack.balancer('lb-2');
+    other.pick = answer();
+    const picks = client({ balancers: [lb.address, other.address], pickTimeoutMs: 300 });
+    await picks.pick();
+    for (const [at, forMs] of [
+      [0, 500],
+      [0, 2_000],
+      [1, 500],
+    ] as const) {
+      const picking = picks.pick();
+      // Before the question is sent, and after.
+      if (at > 0) await new Promise(resolve => setImmediate(resolve));
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs);
+      assert.match((await picking).instanceId, /^lb-/);
+    }
+    // Balancers that are silent are given their time, and no more.
+    lb.pick = other.pick = () => undefined;
+    const since = performance.now();
+    const silent = assert.rejects(picks.pick(), { name: 'ClientError', code: 'unavailable' });
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+    await silent;
+    assert.ok(performance.now() - since < 5_000);
+  });
+
   it('says why there is no server', async () => {
     const picks = client({ pickTimeoutMs: 500 });
     for (const [status, code] of [

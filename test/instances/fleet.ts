@@ -194,8 +194,7 @@ export class Pickers {
   #over = false;
 
   constructor(balancers: readonly string[], lanes = 3) {
-    // As long as callers wait for a call: a process that got no turn for seconds is no failure of a balancer.
-    this.client = createPickClient({ balancers, service: SERVICE, pickTimeoutMs: 10_000 });
+    this.client = createPickClient({ balancers, service: SERVICE });
     this.#lanes = Array.from({ length: lanes }, () => this.#run());
   }
 

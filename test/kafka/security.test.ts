@@ -5,6 +5,7 @@ import { pbkdf2Sync, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { alterUserScramCredentialsV0, Connection } from '@platformatic/kafka';
 import { type Kafka, startKafka } from '../../scripts/lib/kafka.ts';
 import { kafkaOptions } from '../../src/cli/wiring/kafka.ts';
@@ -68,10 +69,14 @@ before(async () => {
       `ssl.truststore.location=${path('ca.pem')}`,
       'listener.name.mutual.ssl.client.auth=required',
       ...['both', 'sasl'].flatMap(name => [
-        `listener.name.${name}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512`,
+        `listener.name.${name}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER`,
         `listener.name.${name}.plain.sasl.jaas.config=${module('plain.PlainLoginModule')} user_mesh="${PASSWORD}";`,
         `listener.name.${name}.scram-sha-256.sasl.jaas.config=${module('scram.ScramLoginModule')};`,
         `listener.name.${name}.scram-sha-512.sasl.jaas.config=${module('scram.ScramLoginModule')};`,
+        // Kafka's own validator of tokens that nobody signed: who sent it, and until when it holds.
+        `listener.name.${name}.oauthbearer.sasl.jaas.config=${module('oauthbearer.OAuthBearerLoginModule')};`,
+        // A connection ends with its token where it is not renewed on it.
+        `listener.name.${name}.oauthbearer.connections.max.reauth.ms=3600000`,
       ]),
     ],
   });
@@ -95,7 +100,16 @@ const TLS = () => `tls: { ca: ${path('ca.pem')} }`;
 const sasl = (mechanism: string) =>
   `sasl: { mechanism: ${mechanism}, username: mesh, passwordFile: ${path('password')} }`;
 
-test('each way in: TLS, with an own certificate, SASL by three mechanisms', {
+/** A token without a signature (RFC 7515 appendix A.5), as Kafka's unsecured validator takes it, into a file. */
+function token(file: string, seconds: number): string {
+  const now = Date.now() / 1000;
+  const part = (json: object): string => Buffer.from(JSON.stringify(json)).toString('base64url');
+  const text = `${part({ alg: 'none' })}.${part({ sub: 'mesh', iat: now - 60, exp: now + seconds })}.`;
+  writeFileSync(path(file), `${text}\n`);
+  return `sasl: { mechanism: oauthbearer, passwordFile: ${path(file)} }`;
+}
+
+test('each way in: TLS, with an own certificate, SASL by four mechanisms', {
   timeout: 120_000,
 }, async () => {
   const own = `tls: { ca: ${path('ca.pem')}, cert: ${path('client.pem')}, key: ${path('client.key')} }`;
@@ -105,6 +119,8 @@ test('each way in: TLS, with an own certificate, SASL by three mechanisms', {
     ['BOTH', `${TLS()}, ${sasl('plain')}`],
     ['BOTH', `${TLS()}, ${sasl('scram-sha-256')}`],
     ['SASL', sasl('scram-sha-512')],
+    ['BOTH', `${TLS()}, ${token('token', 300)}`],
+    ['SASL', token('token', 300)],
   ];
   const members: Member[] = [];
   for (const [i, [listener, more]] of ways.entries()) members.push(await begin(`lb-${i}`, listener, more));
@@ -134,6 +150,7 @@ test('what is wrong is said, and the instance serves on', { timeout: 120_000 }, 
     ['TLS', 'topic: heapmesh.log', /requires TLS: set state\.tls/],
     ['SASL', TLS(), /speaks no TLS/],
     ['SASL', 'topic: heapmesh.log', /state\.sasl/],
+    ['SASL', token('expired', -30), /does not take the token: .*invalid_token.*: look at state\.sasl/],
     ['SASL', wrong, /invalid credentials with SASL mechanism SCRAM-SHA-256: look at state\.sasl/],
   ];
   const members = await Promise.all(
@@ -152,4 +169,19 @@ test('what is wrong is said, and the instance serves on', { timeout: 120_000 }, 
   const last = members.at(-1) as Member;
   writeFileSync(path('mended'), PASSWORD);
   await until('it is let in', () => last.log.status().state === 'healthy' && last.log.status().pending === 0);
+});
+
+test('a token that ends is followed by the one that its file has by then', { timeout: 60_000 }, async () => {
+  const one = await begin('lb-token', 'SASL', token('short', 6));
+  assert.equal(one.log.status().state, 'healthy', one.log.status().why);
+  await one.registry.propose(claim('before'), 'registered');
+  token('short', 300);
+  const states = new Set<string>();
+  const since = Date.now();
+  for (let i = 0; Date.now() - since < 9_000; i++) {
+    await one.registry.propose(claim(`later-${i}`), 'registered');
+    states.add(one.log.status().state);
+    await sleep(100);
+  }
+  assert.deepEqual([...states], ['healthy'], one.log.status().why);
 });

@@ -75,8 +75,18 @@ function saslOf({ mechanism, username, password, passwordFile }: NonNullable<Con
     passwordFile === undefined
       ? (password ?? '')
       : fileOf('state.sasl.passwordFile', passwordFile).toString('utf8').trimEnd();
-  if (mechanism === 'oauthbearer') return { mechanism: MECHANISMS[mechanism], token: secret };
+  if (mechanism === 'oauthbearer')
+    return { mechanism: MECHANISMS[mechanism], token: secret, authBytesValidator: tokenTaken };
   return { mechanism: MECHANISMS[mechanism], username: username ?? '', password: secret };
+}
+
+/**
+ * RFC 7628 3.2.2: a server that does not take a token "returns an error result" as JSON; one that takes it returns nothing.
+ * Kafka's client goes on either way, and fails at its next request with words that say nothing of a token.
+ */
+function tokenTaken(answer: Buffer, taken: (error: Error | null, answer: Buffer) => void): void {
+  const said = answer.toString('utf8');
+  taken(said === '' ? null : new Error(`the broker does not take the token: ${said.slice(0, 200)}`), answer);
 }
 
 function fileOf(key: string, path: string): Buffer {

@@ -82,6 +82,8 @@ export const CALLER_LIMITS = {
   unstartedMs: 10_000,
   /** Time for one pick, over all balancers. */
   pickTimeoutMs: 2_000,
+  /** A timer of a caller that fires so much late, ms, tells of a process that had no turn: 50 ms is a long collection. */
+  lateMs: 50,
   /** The API says so: `CONTROL.excludeIds`. */
   excludeIds: 32,
   /** Outcomes that wait for one balancer; the oldest gives way. About 1 MiB. */

@@ -37,7 +37,7 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
     /alert (certificate required|unknown ca|bad certificate)/,
     'the broker asks for state.tls.cert and state.tls.key',
   ],
-  [/invalid credentials|invalid username/i, 'look at state.sasl'],
+  [/invalid credentials|invalid username|not take the token/i, 'look at state.sasl'],
   [/Connection closed/, 'the broker may ask for state.sasl, or for state.tls.cert and state.tls.key'],
 ];
 
