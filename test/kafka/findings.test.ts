@@ -27,6 +27,7 @@ test('a healthy log is no finding; a broker that hangs is, and another process o
 
   // With changes of its own and of others, and longer than it may take no answer.
   const other = await member('lb-2', { brokers });
+  t.after(() => other.close());
   let n = 0;
   await rig.steps(75, 40, async () => {
     if (n % 3 === 0) await registry.propose(claim(`a${n}`), 'registered');
@@ -36,7 +37,6 @@ test('a healthy log is no finding; a broker that hangs is, and another process o
   assert.equal(status(), 'healthy');
   assert.deepEqual(await rig.found('state-log'), []);
   assert.deepEqual(rig.faults, []);
-  await other.close();
 
   kafka.nodes[0]?.freeze();
   registry.propose(claim('waits'), 'registered').catch(() => {});
@@ -55,6 +55,8 @@ test('a healthy log is no finding; a broker that hangs is, and another process o
   assert.deepEqual(await rig.found('state-log'), [], 'over, and no finding any more');
 
   const second = await member('lb-1', { brokers });
+  t.after(() => second.close());
+  await second.registry.propose(claim('c'), 'registered');
   await until('it knows', () => status() === 'read-only');
   await rig.steps(3);
   assertFound(await rig.found('state-log'), {
@@ -63,6 +65,5 @@ test('a healthy log is no finding; a broker that hangs is, and another process o
     detail: /^Changes of servers are not kept.*another process runs as lb-1/,
     advice: /once nobody else runs under its id/,
   });
-  await second.close();
   rig.faults.length = 0;
 });
