@@ -31,10 +31,10 @@ export interface CallerHost extends TransportShared {
   readonly head: HeaderList;
   readonly ok: HeaderList;
   readonly onFault: OnFault;
-  /** Octets of messages that have not come whole, of all calls. */
-  unfinishedBytes: number;
   silent: number;
   methodOf(path: string): Method | undefined;
+  /** So many octets more are held for a connection, or fewer. */
+  hold(octets: number): void;
   left(caller: Caller): void;
 }
 
@@ -49,6 +49,8 @@ const KEEPALIVE = 0;
 
 export class Caller extends ServerTransport implements Link {
   readonly host: CallerHost;
+  /** Octets that are held for it: of messages that have not come whole, and of answers that it does not read. */
+  heldBytes = 0;
   /** By stream. */
   private readonly calls: (ServedCall | undefined)[] = [];
   /** Told once what was written is with the kernel. */
@@ -80,6 +82,12 @@ export class Caller extends ServerTransport implements Link {
     this.connection.ping(0, id);
   }
 
+  /** So many octets more are held for one of its calls, or fewer. */
+  hold(octets: number): void {
+    this.heldBytes += octets;
+    this.host.hold(octets);
+  }
+
   override sent(): void {
     super.sent();
     if (this.taken.length === 0) return;
@@ -92,12 +100,12 @@ export class Caller extends ServerTransport implements Link {
 
   headers(stream: number, list: HeaderList, kind: HeadersKind, endStream: boolean): void {
     if (kind === HeadersKind.TRAILERS) {
-      this.calls[stream]?.halfClosed();
+      this.requestOver(stream);
       return;
     }
     const type = list.find(NameKind.CONTENT_TYPE);
     if (type < 0 || !isGrpc(list, type) || !list.valueIs(list.find(NameKind.METHOD), 'POST')) {
-      this.refuseForeign(stream);
+      this.host.replies.foreign(this.connection, stream, endStream);
       return;
     }
     const path = list.value(list.find(NameKind.PATH));
@@ -131,7 +139,8 @@ export class Caller extends ServerTransport implements Link {
     const call = this.calls[stream];
     // All that comes is taken: what is held for it is counted elsewhere.
     this.connection.credit(stream, end - start);
-    call?.receive(buffer, start, end, endStream);
+    if (call !== undefined) call.receive(buffer, start, end, endStream);
+    else if (endStream) this.requestOver(stream);
   }
 
   reset(stream: number, _code: number, _cause: ResetCause): void {
@@ -146,7 +155,9 @@ export class Caller extends ServerTransport implements Link {
   }
 
   writable(stream: number): void {
-    this.calls[stream]?.pump();
+    const call = this.calls[stream];
+    if (call !== undefined) call.pump();
+    else this.host.replies.foreignWritable(this.connection, stream);
   }
 
   override pong(_high: number, low: number): void {
@@ -204,13 +215,10 @@ export class Caller extends ServerTransport implements Link {
     if (!requestEnded) connection.reset(stream, ErrorCode.NO_ERROR);
   }
 
-  private refuseForeign(stream: number): void {
-    const { connection } = this;
-    const { replies } = this.host;
-    replies.notGrpc(connection, stream);
-    replies.notGrpcText(connection, stream, 0);
-    // Where its window has no room for the text it goes without.
-    connection.reset(stream, ErrorCode.NO_ERROR);
+  private requestOver(stream: number): void {
+    const call = this.calls[stream];
+    if (call !== undefined) call.halfClosed();
+    else this.host.replies.foreignOver(this.connection, stream);
   }
 }
 

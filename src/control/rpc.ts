@@ -53,7 +53,7 @@ export class RpcError extends Error {
 /** The way back to a caller: encoded messages, one at a time. */
 export interface Sink {
   /**
-   * Hands one encoded message over. `taken` is called once the transport has taken it, so that the
+   * Hands one encoded message over; it is not to be changed any more. `taken` is called once the transport has taken it, so that the
    * next one does not wait in memory; it is not called any more after the call is over. A second
    * write before that is queued: for what is small and rare.
    */

@@ -19,15 +19,17 @@ import type { Caller } from './caller.ts';
 import { type Method, type Patience, type Peer, type Receiver, RpcError, type Sink } from './rpc.ts';
 
 const BAD_REQUEST_TYPE = 'type.googleapis.com/google.rpc.BadRequest';
-/** Messages up to this are put behind their prefix in a buffer that all share. */
-const scratch = Buffer.allocUnsafeSlow(16 * 1024);
+/** Of the message that is being sent. */
+const prefix = Buffer.alloc(PREFIX_BYTES);
 /** Beyond this, `setTimeout` fires at once. */
 const LONGEST_TIMER_MS = 0x7fff_ffff;
 
-/** A message, or the rest of one, that the caller's windows have no room for. */
+/** A message that the caller's windows have no room for, or not for all of it. */
 interface Waiting {
-  readonly octets: Buffer;
-  at: number;
+  /** As its handler gave it: what goes to many callers is held once. */
+  readonly message: Buffer;
+  /** Octets that were sent, those of the prefix counted. */
+  sent: number;
   readonly taken: (() => void) | undefined;
 }
 
@@ -41,7 +43,9 @@ export class ServedCall implements Sink, Peer, Patience, MessageTaker {
   private readonly deadline: number;
   private readonly coding: string;
   private readonly reader = new MessageReader(CONTROL.messageBytes);
-  /** Octets of the reader that the server counts. */
+  private waiting: Waiting[] | undefined;
+  private waitingBytes = 0;
+  /** Octets of both that the connection counts. */
   private counted = 0;
   /** Of a method that takes one. */
   private request: unknown;
@@ -50,7 +54,6 @@ export class ServedCall implements Sink, Peer, Patience, MessageTaker {
   /** What a handler wants to be told at the end. */
   private gone: (() => void) | undefined;
   private timer: NodeJS.Timeout | undefined;
-  private waiting: Waiting[] | undefined;
   private error: RpcError | undefined;
   /** Fields of the head beside those that all have. */
   private extra: (readonly [name: string, value: string])[] | undefined;
@@ -122,26 +125,25 @@ export class ServedCall implements Sink, Peer, Patience, MessageTaker {
   closed(): void {
     this.isClosed = true;
     clearTimeout(this.timer);
-    this.waiting = undefined;
     this.reader.drop();
-    this.count();
+    if (this.waiting !== undefined) this.waitFor([]);
+    else this.count();
     if (this.method.kind === 'serverStream') this.tellGone();
   }
 
   /** There is room for what waits. */
   pump(): void {
-    const { waiting, caller, stream } = this;
+    const { waiting } = this;
     if (waiting === undefined) return;
-    const { connection } = caller;
-    for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
-      if (!connection.isSendable(stream)) return;
-      first.at += connection.sendData(stream, first.octets, first.at, first.octets.length, false);
-      if (first.at < first.octets.length) return;
-      waiting.shift();
+    let next = 0;
+    for (let first = waiting[0]; first !== undefined; first = waiting[++next]) {
+      if (!this.caller.connection.isSendable(this.stream)) return;
+      first.sent = this.send(first.message, first.sent);
+      if (first.sent < PREFIX_BYTES + first.message.length) break;
       this.tellTaken(first.taken);
     }
-    this.waiting = undefined;
-    if (this.done) this.finish();
+    if (next > 0) this.waitFor(waiting.slice(next));
+    if (this.done && this.waiting === undefined) this.finish();
   }
 
   // Taker of messages
@@ -211,20 +213,13 @@ export class ServedCall implements Sink, Peer, Patience, MessageTaker {
   write(message: Uint8Array, taken?: () => void): void {
     if (this.done || this.isClosed) return;
     if (!this.headSent) this.sendHead();
-    const { connection } = this.caller;
-    const length = PREFIX_BYTES + message.length;
-    const octets = length <= scratch.length ? scratch : Buffer.allocUnsafeSlow(length);
-    octets[0] = 0;
-    octets.writeUInt32BE(message.length, 1);
-    octets.set(message, PREFIX_BYTES);
-    const at = this.waiting === undefined ? connection.sendData(this.stream, octets, 0, length, false) : 0;
-    if (at === length) {
-      this.tellTaken(taken);
-      return;
-    }
-    this.waiting ??= [];
-    if (octets !== scratch) this.waiting.push({ octets, at, taken });
-    else this.waiting.push({ octets: Buffer.from(scratch.subarray(at, length)), at: 0, taken });
+    const octets = Buffer.isBuffer(message)
+      ? message
+      : Buffer.from(message.buffer, message.byteOffset, message.length);
+    const { waiting } = this;
+    const sent = waiting === undefined ? this.send(octets, 0) : 0;
+    if (sent === PREFIX_BYTES + octets.length) this.tellTaken(taken);
+    else this.waitFor([...(waiting ?? []), { message: octets, sent, taken }]);
   }
 
   end(error?: RpcError): void {
@@ -232,8 +227,10 @@ export class ServedCall implements Sink, Peer, Patience, MessageTaker {
     this.done = true;
     this.error = error;
     clearTimeout(this.timer);
-    // A message that has begun must be whole; those behind it are of no use to who is told of an error.
-    if (error !== undefined && this.waiting !== undefined) this.waiting.length = 1;
+    // A message that has begun must be whole; others are of no use to who is told of an error.
+    if (error !== undefined && this.waiting !== undefined) {
+      this.waitFor(this.waiting.slice(0, 1).filter(({ sent }) => sent > 0));
+    }
     if (this.waiting === undefined) this.finish();
   }
 
@@ -279,19 +276,33 @@ export class ServedCall implements Sink, Peer, Patience, MessageTaker {
         new RpcError(Status.RESOURCE_EXHAUSTED, `a message of more than ${CONTROL.messageBytes} octets`),
       );
     }
-    if (this.reader.held === this.counted) return;
     this.count();
-    if (!this.done && this.caller.host.unfinishedBytes > CONTROL.unfinishedBytes) {
-      this.giveUp(
-        new RpcError(Status.RESOURCE_EXHAUSTED, 'too many messages that have not come whole are held'),
-      );
-    }
+  }
+
+  private waitFor(waiting: Waiting[]): void {
+    this.waiting = waiting.length === 0 ? undefined : waiting;
+    this.waitingBytes = 0;
+    for (const { message } of waiting) this.waitingBytes += message.length;
+    this.count();
   }
 
   private count(): void {
-    const { held } = this.reader;
-    this.caller.host.unfinishedBytes += held - this.counted;
+    const held = this.reader.held + this.waitingBytes;
+    if (held === this.counted) return;
+    this.caller.hold(held - this.counted);
     this.counted = held;
+  }
+
+  /** Sends of a message what there is room for. @returns octets that were sent by now, those of the prefix counted */
+  private send(message: Buffer, sent: number): number {
+    const { connection } = this.caller;
+    let at = sent;
+    if (at < PREFIX_BYTES) {
+      prefix.writeUInt32BE(message.length, 1);
+      at += connection.sendData(this.stream, prefix, at, PREFIX_BYTES, false);
+      if (at < PREFIX_BYTES) return at;
+    }
+    return at + connection.sendData(this.stream, message, at - PREFIX_BYTES, message.length, false);
   }
 
   private decompress(octets: Buffer): Buffer {

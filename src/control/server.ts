@@ -8,7 +8,7 @@
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { CONTROL, HTTP2_LIMITS, TRANSPORT } from '../core/limits.ts';
 import { Replies } from '../grpc/replies.ts';
-import { type ConnectionLimits, type HeaderList, Http2Context } from '../http2/http2.ts';
+import { ConnectionError, type ConnectionLimits, type HeaderList, Http2Context } from '../http2/http2.ts';
 import { Flusher, Sockets, type TransportShared } from '../transport/transport.ts';
 import { Caller, type CallerHost, classifyField } from './caller.ts';
 import type { Method, Service } from './rpc.ts';
@@ -31,8 +31,8 @@ export class ControlServer implements TransportShared, CallerHost {
   readonly head: HeaderList;
   readonly ok: HeaderList;
   readonly onFault: OnFault;
-  /** Octets of messages that have not come whole, of all calls. */
-  unfinishedBytes = 0;
+  /** Octets that are held for all connections. */
+  heldBytes = 0;
   /** Connections turned away because `CONTROL.connections` were open. */
   refused = 0;
   /** Connections closed because no preface came. */
@@ -42,6 +42,10 @@ export class ControlServer implements TransportShared, CallerHost {
   private readonly callers = new Set<Caller>();
   private readonly net: NetServer;
   private watcher: NodeJS.Timeout | undefined;
+  /** Those that are still to be looked after in this round. */
+  private round = this.callers.values();
+  private relief: NodeJS.Immediate | undefined;
+  private closing = false;
   private whenEmpty: (() => void) | undefined;
 
   constructor(services: readonly Service[], onFault: OnFault) {
@@ -72,7 +76,7 @@ export class ControlServer implements TransportShared, CallerHost {
         this.net.removeListener('error', reject);
         // A connection that could not be accepted, as of too many open files; the next one may be.
         this.net.on('error', error => this.onError(error));
-        this.watcher = setInterval(() => this.watch(), TRANSPORT.watchMs);
+        this.watcher = setInterval(() => this.watchSome(), TRANSPORT.watchMs);
         const bound = this.net.address();
         if (bound === null || typeof bound === 'string') reject(new Error('not a TCP address'));
         else resolve({ host: bound.address, port: bound.port });
@@ -84,6 +88,7 @@ export class ControlServer implements TransportShared, CallerHost {
   async close(graceMs: number): Promise<void> {
     const closed = new Promise(resolve => this.net.close(resolve));
     const now = this.now();
+    this.closing = true;
     for (const caller of this.callers) caller.drain(now);
     const cut = setTimeout(() => {
       for (const caller of [...this.callers]) caller.destroy();
@@ -98,9 +103,22 @@ export class ControlServer implements TransportShared, CallerHost {
     await closed;
   }
 
-  /** Looks after all connections; it does so by itself each `TRANSPORT.watchMs`. */
+  /** Looks after all connections. */
   watch(now = this.now()): void {
     for (const caller of this.callers) caller.watch(now);
+  }
+
+  /**
+   * Looks after the next part of them, so that each has its turn once in `CONTROL.watchMs`; it does so by itself
+   * each `TRANSPORT.watchMs`. In the end after all of them: nothing is to be waited for longer than needed.
+   */
+  watchSome(now = this.now()): void {
+    const parts = this.closing ? 1 : CONTROL.watchMs / TRANSPORT.watchMs;
+    for (let left = Math.ceil(this.callers.size / parts); left > 0; left--) {
+      const { value, done } = this.round.next();
+      if (done) this.round = this.callers.values();
+      else value.watch(now);
+    }
   }
 
   // For connections
@@ -115,6 +133,23 @@ export class ControlServer implements TransportShared, CallerHost {
 
   methodOf(path: string): Method | undefined {
     return this.methods.get(path);
+  }
+
+  hold(octets: number): void {
+    this.heldBytes += octets;
+    // Not at once, as it may be by one of those that are to be cut off.
+    if (this.heldBytes > CONTROL.heldBytes) this.relief ??= setImmediate(() => this.relieve());
+  }
+
+  /** Cuts those off for whom most is held, until what is held is within its bounds. */
+  private relieve(): void {
+    this.relief = undefined;
+    while (this.heldBytes > CONTROL.heldBytes) {
+      let most: Caller | undefined;
+      for (const caller of this.callers) if (caller.heldBytes > (most?.heldBytes ?? 0)) most = caller;
+      if (most === undefined) return;
+      most.connection.fail(new ConnectionError('HELD_MOST'));
+    }
   }
 
   left(caller: Caller): void {

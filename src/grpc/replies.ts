@@ -6,6 +6,11 @@ import type { Status } from './status.ts';
 /** Characters of a message: it travels in headers, of which peers commonly take 8 KiB. */
 const MOST_MESSAGE = 1024;
 
+/** Tags of streams whose request is no gRPC: that are to be told so ... */
+const FOREIGN = -2;
+/** ... and are being told, by how many octets of the text were sent. */
+const TOLD = -3;
+
 export class Replies {
   /** `:status 200` and the content-type of gRPC. */
   readonly grpcHead: HeaderList;
@@ -57,13 +62,33 @@ export class Replies {
     connection.endHeaders(true);
   }
 
-  /** Answers what is no gRPC; a short text follows, so that a person sees what is wrong. */
-  notGrpc(connection: Connection, stream: number): void {
-    connection.sendList(stream, this.plainHead, false);
+  /**
+   * Takes a request that is no gRPC. It is answered once it is whole, as its rest is still checked by the rules of
+   * HTTP/2; a short text says what is wrong, to a person. Where that stands is in the stream's tag, which is −1 again
+   * in the end: `foreignOver` and `foreignWritable` do nothing on streams with other tags.
+   */
+  foreign(connection: Connection, stream: number, requestEnded: boolean): void {
+    connection.setTag(stream, FOREIGN);
+    if (requestEnded) this.foreignOver(connection, stream);
   }
 
-  /** The text from an octet on, as much as there is room for; ends the stream. @returns octets sent */
-  notGrpcText(connection: Connection, stream: number, from: number): number {
-    return connection.sendData(stream, this.plainText, from, this.plainText.length, true);
+  /** The request has come whole. */
+  foreignOver(connection: Connection, stream: number): void {
+    if (connection.tag(stream) !== FOREIGN) return;
+    connection.sendList(stream, this.plainHead, false);
+    this.#tell(connection, stream, 0);
+  }
+
+  /** There is room for more of the text. */
+  foreignWritable(connection: Connection, stream: number): void {
+    const tag = connection.tag(stream);
+    if (tag <= TOLD) this.#tell(connection, stream, TOLD - tag);
+  }
+
+  #tell(connection: Connection, stream: number, from: number): void {
+    // Before, as the stream may be over with its last octet.
+    connection.setTag(stream, -1);
+    const at = from + connection.sendData(stream, this.plainText, from, this.plainText.length, true);
+    if (connection.isSendable(stream)) connection.setTag(stream, TOLD - at);
   }
 }

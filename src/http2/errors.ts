@@ -72,6 +72,10 @@ export const CONNECTION_FAULTS = {
   PRIORITY_FLOOD: { code: ENHANCE_YOUR_CALM, text: 'too many PRIORITY frames' },
   WINDOW_FLOOD: { code: ENHANCE_YOUR_CALM, text: 'too many WINDOW_UPDATE frames' },
   STRAY_FLOOD: { code: ENHANCE_YOUR_CALM, text: 'too many frames of unknown types or on closed streams' },
+  HELD_MOST: {
+    code: ENHANCE_YOUR_CALM,
+    text: 'too much is held for all, and most of it for this connection',
+  },
   OUTPUT_FLOOD: { code: ENHANCE_YOUR_CALM, text: 'answers are asked for but not read' },
   ENGINE: { code: INTERNAL_ERROR, text: 'a fault of our own' },
 } as const satisfies Record<string, Fault>;

@@ -11,11 +11,8 @@ import type { CallerEnd } from './ends.ts';
 import { Field } from './fields.ts';
 import type { ProxyShared } from './shared.ts';
 
-/** Tags of streams that are no call: of nobody, to be told "not gRPC" once its request has come whole ... */
+/** Tag of streams that are no call. Below it are those of requests that are no gRPC, see `Replies`. */
 const NOBODY = -1;
-const NOT_GRPC = -2;
-/** ... and being told so, by how many octets of the text were sent. */
-const TOLD = -3;
 
 /** What a connection of callers needs of the proxy. */
 export interface DownstreamHost {
@@ -87,16 +84,14 @@ export class Downstream extends ServerTransport implements CallerEnd {
     if (kind === HeadersKind.TRAILERS) {
       const call = this.callOf(stream);
       if (call !== undefined) call.callerTrailers(list);
-      else this.requestOver(stream);
+      else this.shared.replies.foreignOver(this.connection, stream);
       return;
     }
     const type = list.find(NameKind.CONTENT_TYPE);
     const method = list.find(NameKind.METHOD);
     if (type < 0 || !isGrpc(list, type) || !list.valueIs(method, 'POST')) {
       this.shared.counters.notGrpc++;
-      // The rest of the request is still checked by the rules of HTTP/2: it is answered when it is whole.
-      this.connection.setTag(stream, NOT_GRPC);
-      if (endStream) this.requestOver(stream);
+      this.shared.replies.foreign(this.connection, stream, endStream);
       return;
     }
     this.host.accept(this, stream, list, endStream);
@@ -109,7 +104,7 @@ export class Downstream extends ServerTransport implements CallerEnd {
       return;
     }
     this.connection.credit(stream, end - start);
-    if (endStream) this.requestOver(stream);
+    if (endStream) this.shared.replies.foreignOver(this.connection, stream);
   }
 
   reset(stream: number, code: number, cause: ResetCause): void {
@@ -126,9 +121,9 @@ export class Downstream extends ServerTransport implements CallerEnd {
   }
 
   writable(stream: number): void {
-    const tag = this.connection.tag(stream);
-    if (tag <= TOLD) this.tell(stream, TOLD - tag);
-    else this.callOf(stream)?.response.pump();
+    const call = this.callOf(stream);
+    if (call !== undefined) call.response.pump();
+    else this.shared.replies.foreignWritable(this.connection, stream);
   }
 
   settings(): void {}
@@ -181,20 +176,6 @@ export class Downstream extends ServerTransport implements CallerEnd {
 
   detach(stream: number): void {
     this.connection.setTag(stream, NOBODY);
-  }
-
-  /** A request that is no call has come whole, by the rules of HTTP/2. */
-  private requestOver(stream: number): void {
-    if (this.connection.tag(stream) !== NOT_GRPC) return;
-    this.shared.replies.notGrpc(this.connection, stream);
-    this.tell(stream, 0);
-  }
-
-  private tell(stream: number, from: number): void {
-    // Before, as the stream may be over with its last octet.
-    this.connection.setTag(stream, NOBODY);
-    const at = from + this.shared.replies.notGrpcText(this.connection, stream, from);
-    if (this.connection.isSendable(stream)) this.connection.setTag(stream, TOLD - at);
   }
 
   private callOf(stream: number): Call | undefined {

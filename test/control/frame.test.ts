@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { on, once } from 'node:events';
+import { type ClientHttp2Session, constants } from 'node:http2';
 import { type Server, connect as tcp } from 'node:net';
 import { describe, it } from 'node:test';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { requestStream, serverStream, unary } from '../../src/control/methods.ts';
 import { type Link, type Peer, RpcError, type Service } from '../../src/control/rpc.ts';
-import { CONTROL } from '../../src/core/limits.ts';
+import { CONTROL, TRANSPORT } from '../../src/core/limits.ts';
 import { RemoveServerRequest as Text } from '../../src/gen/heapmesh/v1/admin.ts';
 import { Status } from '../../src/grpc/status.ts';
 import {
@@ -77,6 +78,7 @@ function echo(seen: ReturnType<typeof fresh>): Service {
   };
 }
 
+const ENHANCE_YOUR_CALM = constants.NGHTTP2_ENHANCE_YOUR_CALM;
 const HEAD = { ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' } as const;
 
 function fresh() {
@@ -86,6 +88,11 @@ function fresh() {
     events: [] as string[],
     taken: [] as number[],
   };
+}
+
+/** The code of the GOAWAY that a session gets. */
+function goawayOf(session: ClientHttp2Session): Promise<number> {
+  return new Promise(resolve => session.once('goaway', resolve));
 }
 
 describe('the server frame', () => {
@@ -346,28 +353,103 @@ describe('hostile bytes', () => {
     });
   });
 
-  it('holds so much of messages that never come whole, and no more', async () => {
+  it('holds so much of messages that never come whole, and cuts off who sent most of them', async () => {
     await serve([echo(fresh())], async ({ address, server }) => {
-      const sessions = [await rawSession(address), await rawSession(address)];
       const half = framed(Buffer.alloc(CONTROL.messageBytes)).subarray(0, -1);
-      const refused: Promise<unknown>[] = [];
-      let open = 0;
-      for (const session of sessions) {
-        for (let i = 0; i < CONTROL.streamsPerConnection / 2 + 20; i++) {
-          const stream = session.request({ ...HEAD, ':path': '/test.Echo/Unary' });
-          open++;
-          stream.on('error', () => {});
-          stream.resume();
-          refused.push(once(stream, 'response').then(([head]) => head['grpc-status']));
-          stream.write(half);
-        }
-      }
-      assert.equal(await Promise.race(refused), String(Status.RESOURCE_EXHAUSTED));
-      assert.ok(open > CONTROL.unfinishedBytes / half.length);
-      assert.ok(server.unfinishedBytes <= CONTROL.unfinishedBytes + 2 * half.length);
-      for (const session of sessions) session.destroy();
+      const send = (session: ClientHttp2Session, octets: Buffer) => {
+        const stream = session.request({ ...HEAD, ':path': '/test.Echo/Unary' });
+        stream.on('error', () => {});
+        stream.resume();
+        stream.write(octets);
+        return stream;
+      };
+      const modest = await rawSession(address);
+      const message = framed(Text.encode(text('z'.repeat(CONTROL.messageBytes / 2))).finish());
+      const slow = send(modest, message.subarray(0, -1));
+      const each = CONTROL.heldBytes / half.length / 3 + 5;
+      const sessions = await Promise.all([0, 1, 2].map(() => rawSession(address)));
+      const cut = sessions.map(goawayOf);
+      for (const session of sessions) for (let i = 0; i < each; i++) send(session, half);
+      assert.equal(await Promise.race(cut), ENHANCE_YOUR_CALM);
+      assert.ok(server.heldBytes <= CONTROL.heldBytes);
+      assert.ok(server.heldBytes > CONTROL.heldBytes / 2);
+      const head = once(slow, 'response');
+      slow.end(message.subarray(-1));
+      assert.equal((await head)[0]['grpc-status'], undefined);
+      for (const session of [...sessions, modest]) session.destroy();
       while (server.connections > 0) await new Promise(resolve => setTimeout(resolve, 5));
-      assert.equal(server.unfinishedBytes, 0);
+      assert.equal(server.heldBytes, 0);
+    });
+  });
+
+  it('holds so much of answers that are not read, and cuts off who reads least', async () => {
+    const answer = 1024 ** 2;
+    const path = '/test.Large/Down';
+    const method = serverStream(path, Text, (_request, _peer, sink) => {
+      sink.write(Buffer.alloc(answer));
+      return () => {};
+    });
+    await serve([{ name: 'test.Large', methods: [method] }], async ({ address, server }) => {
+      const watch = (session: ClientHttp2Session) => {
+        const stream = session.request({ ...HEAD, ':path': path });
+        stream.on('error', () => {});
+        stream.end(framed(Buffer.alloc(0)));
+        return stream;
+      };
+      const modest = await rawSession(address);
+      const slow = watch(modest);
+      await once(slow, 'response');
+      const sessions = await Promise.all([0, 1].map(() => rawSession(address, { initialWindowSize: 0 })));
+      const cut = sessions.map(goawayOf);
+      for (const session of sessions) for (let i = 0; i < 70; i++) watch(session);
+      assert.equal(await Promise.race(cut), ENHANCE_YOUR_CALM);
+      assert.ok(server.heldBytes <= CONTROL.heldBytes);
+      assert.ok(server.heldBytes > CONTROL.heldBytes / 3);
+      let got = 0;
+      for await (const [part] of on(slow, 'data')) {
+        got += part.length;
+        if (got === 5 + answer) break;
+      }
+      for (const session of [...sessions, modest]) session.destroy();
+      while (server.connections > 0) await new Promise(resolve => setTimeout(resolve, 5));
+      assert.equal(server.heldBytes, 0);
+    });
+  });
+
+  it('tells who has no room for a message how its call ended, where none has begun', async () => {
+    const seen = fresh();
+    await serve([echo(seen)], async ({ address, server }) => {
+      const session = await rawSession(address, { initialWindowSize: 0 });
+      const message = framed(Text.encode(text('open')).finish());
+      const path = '/test.Echo/Down';
+      const { grpcStatus, body } = await rawCall(session, path, message, { 'grpc-timeout': '20m' });
+      assert.equal(grpcStatus, Status.DEADLINE_EXCEEDED);
+      assert.equal(body.length, 0);
+      assert.equal(server.heldBytes, 0);
+      session.destroy();
+    });
+  });
+
+  it('tells what is no gRPC so once it is whole, as fast as it reads', async () => {
+    await serve([echo(fresh())], async ({ address }) => {
+      const session = await rawSession(address, { initialWindowSize: 10 });
+      const stream = session.request({ ':method': 'PUT', ':path': '/test.Echo/Unary' });
+      stream.write('some');
+      await new Promise(resolve => session.ping(resolve));
+      let answered = false;
+      const head = once(stream, 'response').then(([fields]) => {
+        answered = true;
+        return fields;
+      });
+      await new Promise(resolve => session.ping(resolve));
+      assert.equal(answered, false);
+      stream.end('thing');
+      assert.equal((await head)[':status'], 415);
+      let got = '';
+      for await (const part of stream.setEncoding('latin1')) got += part;
+      assert.match(got, /^This is the control API.*\n$/);
+      assert.equal(stream.rstCode, 0);
+      session.destroy();
     });
   });
 
@@ -410,6 +492,30 @@ describe('hostile bytes', () => {
       assert.equal(closed, false);
       server.watch(asked + CONTROL.keepaliveTimeoutMs + 1);
       while (!closed) await once(socket, 'close');
+    });
+  });
+
+  it('looks after each connection in its turn, those that come meanwhile too', async () => {
+    await serve([echo(fresh())], async ({ port, server }) => {
+      const parts = CONTROL.watchMs / TRANSPORT.watchMs;
+      let open = 0;
+      const dial = async () => {
+        const socket = tcp(port, '127.0.0.1');
+        socket.on('error', () => {}).on('close', () => open--);
+        socket.resume();
+        open++;
+        await once(socket, 'connect');
+        while (server.connections < open) await new Promise(resolve => setImmediate(resolve));
+      };
+      const late = performance.now() + 2 * TRANSPORT.prefaceMs;
+      for (let i = 0; i < 10; i++) await dial();
+      server.watchSome(late);
+      assert.equal(server.silent, Math.ceil(10 / parts));
+      await dial();
+      // One round more, as the one that goes on is over within a part.
+      for (let i = 0; i < 2 * parts; i++) server.watchSome(late);
+      assert.equal(server.silent, 11);
+      while (open > 0) await new Promise(resolve => setImmediate(resolve));
     });
   });
 

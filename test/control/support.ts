@@ -218,8 +218,11 @@ export async function rawCall(
   };
 }
 
-export async function rawSession(address: string): Promise<http2.ClientHttp2Session> {
-  const session = http2.connect(`http://${address}`);
+export async function rawSession(
+  address: string,
+  settings: http2.Settings = {},
+): Promise<http2.ClientHttp2Session> {
+  const session = http2.connect(`http://${address}`, { settings });
   session.on('error', () => {});
   await once(session, 'connect');
   return session;

@@ -5,8 +5,11 @@ export const CONTROL = {
   messageBytes: 128 * 1024,
   /** Calls open at once on one connection: a caller's channels share one, with one watch each. */
   streamsPerConnection: 512,
-  /** Octets of messages that have not come whole, of all calls together: 512 registrations at all their limits. */
-  unfinishedBytes: 64 * 1024 ** 2,
+  /**
+   * Octets that are held for all calls together: of messages that have not come whole, and of answers that are not
+   * read. 1,000 registrations at all their limits, or 2,000 watches that stall. Who holds most is cut off.
+   */
+  heldBytes: 128 * 1024 ** 2,
   /** Open connections: above 10,000 backends and as many callers; each costs some 6 KiB. */
   connections: 25_000,
   /** Connections that the kernel keeps until they are accepted: all backends come back at once after a restart. */
@@ -14,6 +17,8 @@ export const CONTROL = {
   /** Silent connections are pinged this often, and cut where the ping is not answered. */
   keepaliveMs: 60_000,
   keepaliveTimeoutMs: 20_000,
+  /** Each connection is looked at this often, ms: a part of them each `TRANSPORT.watchMs`, of which it is a multiple. */
+  watchMs: 1_000,
 
   /** Bytes in UTF-8 of an id: they are keys of maps, metric labels and terminal columns. */
   idBytes: 256,
