@@ -13,7 +13,7 @@ export const INSTANCE_LIMITS = {
   joinAskMs: 2_000,
   /** One that begins waits for the servers of its peers as long as one comes within this time, ms: peers are asked each second, and backends connect within two. */
   joinQuietMs: 3_000,
-  /** And no longer than this, ms: 10,000 have come by then. */
+  /** And no longer than this, ms: 10,000 come within 6 s. */
   joinMostMs: 30_000,
   /** How often the names of peers are looked up anew, ms: what DNS of a cluster keeps them for. */
   resolveMs: 5_000,
