@@ -10,9 +10,9 @@ export interface ArrivalOptions {
   readonly ids: Iterable<string>;
   readonly registry: Pick<Registry, 'get' | 'onChange'>;
   readonly clock: Clock;
-  /** Time within which one of them comes, or those that are still missing are waited for no longer, ms. */
+  /** Where some are here: time within which one more comes, or those that are missing are waited for no longer, ms. */
   readonly quietMs: number;
-  /** However many still come, ms. */
+  /** However many still come, and where none does, ms. */
   readonly mostMs: number;
 }
 
@@ -26,7 +26,11 @@ export interface Arrival {
 
 export function arrival({ ids, registry, clock, quietMs, mostMs }: ArrivalOptions): Arrival {
   const missing = new Set<string>();
-  for (const id of ids) if (registry.get(id) === undefined) missing.add(id);
+  let some = false;
+  for (const id of ids) {
+    if (registry.get(id) === undefined) missing.add(id);
+    else some = true;
+  }
   const { promise, resolve } = Promise.withResolvers<void>();
   const end = (): void => {
     callOffQuiet();
@@ -34,7 +38,8 @@ export function arrival({ ids, registry, clock, quietMs, mostMs }: ArrivalOption
     unfollow();
     resolve();
   };
-  let callOffQuiet = clock.after(quietMs, end);
+  // One that has none of them could only fail calls: the peers may not have looked up its name yet.
+  let callOffQuiet = some ? clock.after(quietMs, end) : () => {};
   const callOffMost = clock.after(mostMs, end);
   const unfollow = registry.onChange((id, _before, after) => {
     if (after === undefined || !missing.delete(id)) return;

@@ -38,9 +38,9 @@ test('it is over with the last one', async () => {
   assert.equal(await isOver(), true);
 });
 
-test('who does not come is waited for as long as others do', async () => {
+test('who does not come is waited for as long as others do, and longer where none is there', async () => {
   const { time, come, awaited, isOver } = await setUp(['x', 'y', 'z']);
-  time.pass(2_900);
+  time.pass(5_000);
   come('x');
   time.pass(2_900);
   assert.equal(await isOver(), false);
@@ -50,6 +50,14 @@ test('who does not come is waited for as long as others do', async () => {
   time.pass(100);
   assert.equal(await isOver(), true);
   assert.equal(awaited.missing(), 2);
+});
+
+test('some that the log has are enough to wait no longer than for the next', async () => {
+  const { time, isOver } = await setUp(['x', 'y'], ['y']);
+  time.pass(2_900);
+  assert.equal(await isOver(), false);
+  time.pass(100);
+  assert.equal(await isOver(), true);
 });
 
 test('and not for ever, and not by one that ends', async () => {
@@ -62,6 +70,12 @@ test('and not for ever, and not by one that ends', async () => {
   assert.equal(await isOver(), false);
   time.pass(1_000);
   assert.equal(await isOver(), true);
+
+  const none = await setUp(['x']);
+  none.time.pass(9_900);
+  assert.equal(await none.isOver(), false);
+  none.time.pass(100);
+  assert.equal(await none.isOver(), true);
 
   const given = await setUp(['x']);
   given.awaited.giveUp();

@@ -11,10 +11,10 @@ export const INSTANCE_LIMITS = {
   missedPolls: 2,
   /** Time of a peer for the list of its servers, for one that begins, ms: it may have 10,000. */
   joinAskMs: 2_000,
-  /** One that begins waits for the servers of its peers as long as one comes within this time, ms: peers are asked each second, and backends connect within two. */
+  /** One that begins and has some of its peers' servers waits for the others as long as one comes within this time, ms. */
   joinQuietMs: 3_000,
-  /** And no longer than this, ms: 10,000 come within 6 s. */
-  joinMostMs: 30_000,
+  /** One that has none waits so long, ms: the peers look names up each 5 s, and DNS of a cluster may be 30 s old. */
+  joinMostMs: 60_000,
   /** How often the names of peers are looked up anew, ms: what DNS of a cluster keeps them for. */
   resolveMs: 5_000,
   /** Names that a peer's name may stand for. */
