@@ -64,14 +64,14 @@ export class EventFeed {
 
   stop(): void {
     for (const follower of [...this.followers]) {
-      this.drop(follower);
       follower.end(new RpcError(Status.UNAVAILABLE, 'the balancer is shutting down'));
+      this.drop(follower);
     }
   }
 
   private drop(follower: Follower): void {
     this.followers.delete(follower);
-    follower.end();
+    follower.leave();
     if (this.followers.size > 0) return;
     this.unfollow?.();
     this.unfollow = undefined;
@@ -112,10 +112,15 @@ class Follower {
     }
   }
 
-  end(error?: RpcError): void {
-    if (this.over) return;
+  /** Its reader has gone. */
+  leave(): void {
     this.over = true;
     this.batch = [];
+  }
+
+  end(error: RpcError): void {
+    if (this.over) return;
+    this.leave();
     this.sink.end(error);
   }
 

@@ -322,14 +322,16 @@ export class ServedCall implements Sink, Peer, Patience, MessageTaker {
     }
     if (coding === 'identity')
       throw new RpcError(Status.INTERNAL, 'a compressed message without grpc-encoding');
+    // grpc doc/compression.md: such an answer must say what is known, which is in the head.
+    if (!this.headSent) this.sendHead();
     throw new RpcError(Status.UNIMPLEMENTED, `grpc-encoding '${coding.slice(0, 40)}' is not known here`);
   }
 
   /** Ends a call by a decision of ours that its handler hears of as of a caller that has gone. */
   private giveUp(error: RpcError): void {
     if (this.done) return;
-    this.tellGone();
     this.end(error);
+    this.tellGone();
   }
 
   /** Tells the handler, once, that the caller is gone. */

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import type { OutgoingHttpHeaders } from 'node:http2';
 import { describe, it } from 'node:test';
+import { WatchEventsRequest } from '../../src/gen/heapmesh/v1/admin.ts';
 import { ServerState } from '../../src/gen/heapmesh/v1/server.ts';
 import { durationOf } from '../../src/grpc/duration.ts';
 import { Status } from '../../src/grpc/status.ts';
-import { BackendStream, claim, events, operate, pick, rig, SERVICE } from './rig.ts';
-import { failure, fieldsOf } from './support.ts';
+import { ADMIN, BackendStream, claim, events, operate, pick, rig, SERVICE } from './rig.ts';
+import { failure, fieldsOf, framed, rawCall, rawSession } from './support.ts';
 
 const { SERVER_STATE_DRAINING, SERVER_STATE_STANDBY, SERVER_STATE_WARMING } = ServerState;
 
@@ -300,6 +302,23 @@ describe('WatchEvents', () => {
       stream.cancel();
       const bad = await failure(events(client(), { service: 'a b' }).inbox.next());
       assert.deepEqual(fieldsOf(bad), ['service']);
+    });
+  });
+
+  it('ends at its deadline, and with the balancer, as what it is', async () => {
+    await rig({}, async ({ mesh, address, control }) => {
+      claim(mesh);
+      const session = await rawSession(address);
+      const message = framed(WatchEventsRequest.encode({ afterPosition: 0n, service: '' }).finish());
+      const ended = (fields: OutgoingHttpHeaders) =>
+        rawCall(session, `${ADMIN}/WatchEvents`, message, fields);
+      assert.equal((await ended({ 'grpc-timeout': '20m' })).grpcStatus, Status.DEADLINE_EXCEEDED);
+      const last = ended({});
+      await new Promise(resolve => session.ping(resolve));
+      const closed = control.close(1_000);
+      assert.equal((await last).grpcStatus, Status.UNAVAILABLE);
+      session.close();
+      await closed;
     });
   });
 

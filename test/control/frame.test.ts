@@ -330,7 +330,13 @@ describe('hostile bytes', () => {
         assert.equal((await ask(coding, bomb)).grpcStatus, Status.RESOURCE_EXHAUSTED, coding);
         assert.equal((await ask(coding, message)).grpcStatus, Status.INTERNAL, coding);
       }
-      assert.equal((await ask('br', message)).grpcStatus, Status.UNIMPLEMENTED);
+      const unknown = session.request({ ...HEAD, ':path': '/test.Echo/Unary', 'grpc-encoding': 'br' });
+      unknown.end(Buffer.from([1, 0, 0, 0, 0]));
+      unknown.resume();
+      const trailers = once(unknown, 'trailers');
+      const [head] = await once(unknown, 'response');
+      assert.equal(head['grpc-accept-encoding'], 'identity,deflate,gzip');
+      assert.equal(Number((await trailers)[0]['grpc-status']), Status.UNIMPLEMENTED);
       assert.equal((await ask(undefined, message)).grpcStatus, Status.INTERNAL);
       session.close();
     });
