@@ -14,15 +14,16 @@ export interface Started<Hello> {
   stop(): Promise<void>;
 }
 
-/** Starts a module of this folder, with `flags` of V8, and waits for its first message. */
+/** Starts a module of this folder, with `flags` of V8, on one core or on any, and waits for its first message. */
 export async function start<Hello>(
   module: string,
   args: readonly string[],
   flags: readonly string[] = [],
+  cpu?: number,
 ): Promise<Started<Hello>> {
-  const child = fork(new URL(module, import.meta.url), args, {
-    execArgv: ['--conditions=heapmesh-source', ...flags],
-  });
+  const execArgv = ['--conditions=heapmesh-source', ...flags];
+  const pinned = { execPath: 'taskset', execArgv: ['--cpu-list', `${cpu}`, process.execPath, ...execArgv] };
+  const child = fork(new URL(module, import.meta.url), args, cpu === undefined ? { execArgv } : pinned);
   const [hello] = (await once(child, 'message')) as [Hello];
   return {
     process: child,

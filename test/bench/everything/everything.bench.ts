@@ -89,8 +89,8 @@ const whole = ({ ms }: Stall): number => ms;
 /** Before which the process had its core. */
 const AWAY_MS = 1;
 const undisturbed = (stalls: readonly Stall[]): Stall[] => stalls.filter(({ awayMs }) => awayMs < AWAY_MS);
-const shown = ({ ms, ownMs, gcMs, awayMs }: Stall): string =>
-  `${ms.toFixed(1)} ms, ${ownMs.toFixed(1)} at work, ${gcMs.toFixed(1)} collecting, ${awayMs.toFixed(1)} away`;
+const shown = ({ ms, ownMs, mainMs, gcMs, awayMs }: Stall): string =>
+  `${ms.toFixed(1)} ms, ${ownMs.toFixed(1)} at work, ${mainMs.toFixed(1)} of it in the main thread, ${gcMs.toFixed(1)} collecting, ${awayMs.toFixed(1)} away`;
 
 function tell(results: readonly BenchResult[]): void {
   suite.results.push(...results);
@@ -157,12 +157,14 @@ try {
   // Any address of 127.0.0.0/8 is this machine, so that each has one of its own, which health checks reach.
   const [reported = ''] = await backends(everything, 1, 95, '0.0.0.0');
   const coming = Date.now();
-  const reporting = await startModule<{ open: number }>('./report-load.ts', [
-    on.control,
-    String(reporters),
-    String(2 * seconds + 600),
-    reported.split(':')[1] as string,
-  ]);
+  const port = reported.split(':')[1] as string;
+  const reporting = await startModule<{ open: number }>(
+    './report-load.ts',
+    [on.control, String(reporters), String(2 * seconds + 600), port],
+    [],
+    // Anywhere else it takes the core of the balancer, for seconds at a time.
+    LOAD_CORE,
+  );
   everything.add(() => reporting.stop());
   say(`${reporting.hello.open} servers report`);
   const scrapes = disturb(everything, on);

@@ -15,6 +15,8 @@ export interface Stall {
   /** How late the timer came, and what of it the process worked, ms. */
   readonly ms: number;
   readonly ownMs: number;
+  /** What of its work was that of the thread that serves calls: the others collect and compile. */
+  readonly mainMs: number;
   /**
    * For how long the kernel had given the core to others meanwhile, and in the 250 ms before: then all that came in that
    * time is done at once, and the stall is no fault of the process.
@@ -54,10 +56,12 @@ function watch(into: string): void {
   const out = openSync(into, 'a');
   let before = performance.now();
   let cpu = process.cpuUsage();
+  let main = process.threadCpuUsage();
   let absences: { readonly at: number; readonly ms: number }[] = [];
   setInterval(() => {
     const now = performance.now();
     const used = process.cpuUsage();
+    const usedHere = process.threadCpuUsage();
     const late = now - before - TICK_MS;
     const worked = (used.user + used.system - cpu.user - cpu.system) / 1_000;
     if (late - worked > 0.5) absences.push({ at: now, ms: late - worked });
@@ -65,7 +69,8 @@ function watch(into: string): void {
       const from = before;
       absences = absences.filter(({ at }) => at > now - AWAY_SHOWS_MS);
       const awayMs = absences.reduce((sum, { ms }) => sum + ms, 0);
-      const told = { at: Date.now(), ms: late, ownMs: Math.min(late, worked), awayMs };
+      const mainMs = (usedHere.user + usedHere.system - main.user - main.system) / 1_000;
+      const told = { at: Date.now(), ms: late, ownMs: Math.min(late, worked), mainMs, awayMs };
       setTimeout(() => {
         const gcMs = collections.reduce(
           (sum, gc) => sum + Math.max(0, Math.min(gc.to, now) - Math.max(gc.from, from)),
@@ -77,6 +82,7 @@ function watch(into: string): void {
     }
     before = now;
     cpu = used;
+    main = usedHere;
   }, TICK_MS).unref();
   if (withProfile) profile(`${into}.profile`, windows);
 }
