@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /** The `heapmesh` command. */
-// First: what is loaded makes the heap grow.
+// First: it may begin anew.
+import './v8-threads.ts';
+// Then: what is loaded makes the heap grow.
 import './young-generation.ts';
-import { run } from './run.ts';
 
 // `heapmesh servers | head`: a reader that has seen enough is no error of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -14,6 +15,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // A balancer goes on where whoever read its log is gone.
 process.stderr.on('error', () => {});
 
+// All else is loaded when that is settled.
+const { run } = await import('./run.ts');
 process.exitCode = await run(process.argv.slice(2), process);
 
 // A reader that takes none of what is left must not keep the process from its end.

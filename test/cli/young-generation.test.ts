@@ -6,10 +6,12 @@ import { startProgram } from '../support/program.ts';
 
 const MIB = 1024 * 1024;
 
-/** Sizes that the young generation had, as V8 tells them at its collections, octets. */
-async function sizes(flags: readonly string[]): Promise<number[]> {
+/** Sizes that the young generation had until it was ready and had the wanted one, as V8 tells them at its collections, octets. */
+async function sizes(flags: readonly string[], wanted: number): Promise<number[]> {
   const ready = Promise.withResolvers<void>();
   const lines: string[] = [];
+  let isReady = false;
+  let grown = false;
   const any = '127.0.0.1:0';
   const addresses = ['--proxy', any, '--control', any, '--admin', any];
   const program = await startProgram(
@@ -21,7 +23,9 @@ async function sizes(flags: readonly string[]): Promise<number[]> {
     {
       onLine(line) {
         lines.push(line);
-        if (line.includes('"ready"')) ready.resolve();
+        isReady ||= line.includes('"ready"');
+        grown ||= line.includes(`new_space_capacity=${wanted} `);
+        if (isReady && grown) ready.resolve();
       },
     },
   );
@@ -32,13 +36,13 @@ async function sizes(flags: readonly string[]): Promise<number[]> {
 }
 
 test('the young generation of a balancer grows to 4 MiB and no further', async () => {
-  const grown = await sizes([]);
+  const grown = await sizes([], 4 * MIB);
   assert.equal(Math.max(...grown), 4 * MIB, String(grown));
   // It began smaller, so it was not the size that V8 begins with.
   assert.ok(Math.min(...grown) < 4 * MIB, String(grown));
 });
 
 test('a size that was chosen at the start holds', async () => {
-  const grown = await sizes(['--max-semi-space-size=8']);
+  const grown = await sizes(['--max-semi-space-size=8'], 8 * MIB);
   assert.equal(Math.max(...grown), 8 * MIB, String(grown));
 });
