@@ -21,7 +21,11 @@ export interface Bound {
   readonly port: number;
 }
 
-const LIMITS: ConnectionLimits = { ...HTTP2_LIMITS, maxConcurrentStreams: CONTROL.streamsPerConnection };
+const LIMITS: ConnectionLimits = {
+  ...HTTP2_LIMITS,
+  maxConcurrentStreams: CONTROL.streamsPerConnection,
+  outputBytes: CONTROL.outputBytes,
+};
 
 export class ControlServer implements TransportShared, CallerHost {
   readonly context = new Http2Context({ classify: classifyField });
@@ -46,7 +50,7 @@ export class ControlServer implements TransportShared, CallerHost {
   private round = this.callers.values();
   private relief: NodeJS.Immediate | undefined;
   private closing = false;
-  private whenEmpty: (() => void) | undefined;
+  private empty: PromiseWithResolvers<void> | undefined;
 
   constructor(services: readonly Service[], onFault: OnFault) {
     this.onFault = onFault;
@@ -94,9 +98,8 @@ export class ControlServer implements TransportShared, CallerHost {
       for (const caller of [...this.callers]) caller.destroy();
     }, graceMs);
     if (this.callers.size > 0) {
-      await new Promise<void>(resolve => {
-        this.whenEmpty = resolve;
-      });
+      this.empty ??= Promise.withResolvers();
+      await this.empty.promise;
     }
     clearTimeout(cut);
     clearInterval(this.watcher);
@@ -154,7 +157,7 @@ export class ControlServer implements TransportShared, CallerHost {
 
   left(caller: Caller): void {
     this.callers.delete(caller);
-    if (this.callers.size === 0) this.whenEmpty?.();
+    if (this.callers.size === 0) this.empty?.resolve();
   }
 
   private accept(socket: Socket): void {

@@ -564,8 +564,10 @@ describe('closing', () => {
       assert.equal((await inbox.next()).id, 'y');
       both.end();
       await assert.rejects(inbox.next());
+      const again = server.close(60_000);
       client.close();
       await closed;
+      await again;
       assert.equal(server.connections, 0);
     });
     await serve([echo(seen)], async ({ address, server }) => {

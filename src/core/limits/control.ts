@@ -10,6 +10,8 @@ export const CONTROL = {
    * read. 1,000 registrations at all their limits, or 2,000 watches that stall. Who holds most is cut off.
    */
   heldBytes: 128 * 1024 ** 2,
+  /** Output of a connection that waits for its reader before no more DATA is taken for it: a chunk of a watch and some. */
+  outputBytes: 128 * 1024,
   /** Open connections: above 10,000 backends and as many callers; each costs some 6 KiB. */
   connections: 25_000,
   /** Connections that the kernel keeps until they are accepted: all backends come back at once after a restart. */
