@@ -241,11 +241,9 @@ async function main(): Promise<void> {
   const next = await startInstance(COUNT + 1, addresses[COUNT] as string, addresses);
   const { servers, log } = await detailOf(next);
   all.push(next);
-  say(
-    kafka === undefined
-      ? `${next.id} begins: ready after ${next.startMs.toFixed(0)} ms; backends report to it as its peers name it`
-      : `${next.id} begins: ready after ${next.startMs.toFixed(0)} ms with ${servers} servers from the log (position ${log.position}, ${log.state})`,
-  );
+  const from = kafka === undefined ? 'that registered as its peers named it' : 'from the log';
+  const at = kafka === undefined ? '' : ` (position ${log.position}, ${log.state})`;
+  say(`${next.id} begins: ready after ${next.startMs.toFixed(0)} ms with ${servers} servers ${from}${at}`);
   await sleep(PHASE_MS);
   report(`${COUNT} instances again`);
   for (const one of all) {
