@@ -33,7 +33,7 @@ const states = async (control: string): Promise<Record<string, string>> => {
 };
 
 test('three peers: one is killed, one comes back, one leaves; a command reaches all', {
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   const controls = await Promise.all([0, 1, 2].map(async () => `127.0.0.1:${await freePort()}`));
   const start = async (i: number, proxy?: string): Promise<Instance> => {
