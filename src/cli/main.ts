@@ -3,6 +3,7 @@
 // First: it may begin anew.
 import './v8-threads.ts';
 // Then: what is loaded makes the heap grow.
+import './old-generation.ts';
 import './young-generation.ts';
 
 // `heapmesh servers | head`: a reader that has seen enough is no error of ours.
