@@ -19,7 +19,7 @@ import { LatencyCounts } from '../proxy/latency-counts.ts';
 import { backends, Cleanup, generate, LOAD_CORE, start } from '../proxy/rig.ts';
 import { table } from '../table.ts';
 import { type Balancer, disturb, startBalancer } from './balancer.ts';
-import type { Stall } from './stalls.ts';
+import type { Explained, Stall } from './stalls.ts';
 
 const REPORTERS = 10_000;
 const TURN_S = 10;
@@ -189,10 +189,16 @@ try {
   if (closed > 0)
     say(`${closed} servers LOST their stream of reports: what follows is not with ${reporters}`);
   await turn('no proxy, beside everything on', direct, rate);
-  const explained = (await on.explained()).filter(({ at }) => at >= settled);
-  for (const stall of explained.sort((a, b) => own(b) - own(a)).slice(0, 20)) {
-    console.log(`  ${shown(stall)}\n${stall.where.map(line => `      ${line}\n`).join('')}`);
-  }
+  const explained = await on.explained();
+  const first = (stalls: readonly Explained[]): void => {
+    for (const stall of stalls.toSorted((a, b) => own(b) - own(a)).slice(0, 20)) {
+      console.log(`  ${shown(stall)}\n${stall.where.map(line => `      ${line}\n`).join('')}`);
+    }
+  };
+  if (profile) console.log(`while ${reporters} servers came`);
+  first(explained.filter(({ at }) => at >= coming && at < settled));
+  if (profile) console.log('afterwards');
+  first(explained.filter(({ at }) => at >= settled));
   const told = await (await fetch(`http://${on.admin}/metrics`)).text();
   for (const name of ['spans', 'load_reports', 'health_checks']) {
     say((told.match(new RegExp(`^heapmesh_${name}_total.*$`, 'gm')) ?? []).join(', '));
