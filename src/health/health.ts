@@ -48,7 +48,7 @@ export class Health implements WatchedHost {
   private lookAt = new Float64Array(16);
   private readonly freePlaces: number[] = [];
   /** Whose checks have begun, of which some may have ended since the last look. */
-  private readonly checking = new Set<Watched>();
+  private readonly checking: Watched[] = [];
   /** Checks that were under way at the last look. */
   private underWay = 0;
   /** Who is due and has not begun, the first one last. */
@@ -111,13 +111,21 @@ export class Health implements WatchedHost {
       // What it found may have ended the server, or brought others.
       if (placed[place] === server) this.lookAt[place] = server.nextLook(now);
     }
-    for (const server of this.checking) if (!server.checking) this.checking.delete(server);
-    const room = Math.max(0, HEALTH_LIMITS.checksAtOnce - this.checking.size);
+    this.keepChecking();
+    const room = Math.max(0, HEALTH_LIMITS.checksAtOnce - this.checking.length);
     // Who waits longest goes first: else servers that time out would come again before the last ones' first turn.
     if (due.length > room) due.sort((a, b) => a.dueAt - b.dueAt);
     this.toBegin = due.slice(0, room).reverse();
-    this.underWay = this.checking.size + this.toBegin.length;
+    this.underWay = this.checking.length + this.toBegin.length;
     if (this.beginning === undefined) this.beginSome();
+  }
+
+  /** Lets those go whose checks have ended. */
+  private keepChecking(): void {
+    const { checking } = this;
+    let kept = 0;
+    for (const server of checking) if (server.checking) checking[kept++] = server;
+    if (checking.length > kept) checking.length = kept;
   }
 
   /** Hundreds of checks may be due at once: a few of them each turn of the event loop, with calls in between. */
@@ -129,7 +137,7 @@ export class Health implements WatchedHost {
       // It may have been let go of meanwhile.
       if (!server.isDue || this.servers.get(server.id) !== server) continue;
       server.begin(this.context.now());
-      this.checking.add(server);
+      this.checking.push(server);
     }
     if (this.toBegin.length > 0) this.beginning = setImmediate(() => this.beginSome());
   }
@@ -140,7 +148,7 @@ export class Health implements WatchedHost {
     this.toBegin = [];
     for (const server of this.servers.values()) server.stop();
     this.servers.clear();
-    this.checking.clear();
+    this.checking.length = 0;
     this.placed.length = 0;
   }
 
@@ -203,7 +211,6 @@ export class Health implements WatchedHost {
   private leave(server: Watched): void {
     server.stop();
     this.servers.delete(server.id);
-    this.checking.delete(server);
     this.placed[server.place] = undefined;
     this.freePlaces.push(server.place);
   }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { Column, Departed, Told } from '../../src/admin/api/column.ts';
 import { Feed } from '../../src/admin/api/feed.ts';
+import { LoadRows } from '../../src/admin/api/loads.ts';
 import type { Sources } from '../../src/admin/api/sources.ts';
 import { type Hello, LOAD_COLUMNS, Place, type ServerInfo, type Update } from '../../src/admin/wire.ts';
 import { ADMIN_LIMITS } from '../../src/core/limits.ts';
@@ -233,4 +234,28 @@ test('streams are bounded, and end with their readers', async context => {
   one?.gone.abort();
   assert.equal((await waiting)?.done, true);
   await open(context);
+});
+
+test('rows of figures: told where a digit that is shown has changed, whatever the number of rows', () => {
+  const rows = new LoadRows();
+  const told = new Told(rows);
+  const figures = new Float64Array(LOAD_COLUMNS.length).fill(Number.NaN);
+  const text = (row: number, ...first: (number | null)[]): string =>
+    JSON.stringify([row, ...first, ...figures.subarray(first.length).fill(Number.NaN)]);
+  const set = (row: number, ...first: number[]): void => {
+    figures.fill(Number.NaN).set(first);
+    rows.set(row, figures);
+  };
+  set(0, 123.456, 12.345, 1.23456, 0.123456, Number.POSITIVE_INFINITY, -0);
+  assert.deepEqual(told.take(1_000), [text(0, 123, 12.3, 1.23, 0.1235, null, 0)]);
+  set(0, 123.4, 12.349, 1.2349, 0.12346, Number.NaN, 0);
+  set(200, 1);
+  assert.deepEqual(told.take(1_000), [text(200, 1)], 'row 0 is shown as before');
+  set(0, 124);
+  rows.clear(200);
+  assert.deepEqual(told.take(1_000), [text(0, 124)]);
+  assert.equal(told.has(200), true);
+  told.forget(200);
+  set(200, 1);
+  assert.deepEqual(told.take(1_000), [text(200, 1)], 'another server in its place');
 });

@@ -3,8 +3,15 @@
  * newest text of a row stands for all before.
  */
 
-export class Column {
+export interface Texts {
   /** Rows that were ever given out. */
+  readonly size: number;
+  /** 0: there is nothing to tell of the row. */
+  versionAt(row: number): number;
+  textAt(row: number): string;
+}
+
+export class Column implements Texts {
   size = 0;
   private readonly texts: string[] = [];
   private readonly versions: number[] = [];
@@ -39,14 +46,14 @@ export class Column {
 
 /** What one reader has been told of a column. */
 export class Told {
-  private readonly column: Column;
+  private readonly column: Texts;
   private readonly versions: number[] = [];
   /** Where the next turn begins, so that all rows have theirs where not all fit into one message. */
   private from = 0;
   /** Whether the last turn left rows out that the reader does not know as they are. */
   behind = false;
 
-  constructor(column: Column) {
+  constructor(column: Texts) {
     this.column = column;
   }
 

@@ -2,6 +2,7 @@
 import type { Mesh } from '../../core/mesh.ts';
 import type { Pool } from '../../core/pool.ts';
 import { LOAD_COLUMNS, Place } from '../wire.ts';
+import type { Texts } from './column.ts';
 import type { HistoryPort } from './sources.ts';
 
 const COLUMNS = LOAD_COLUMNS.length;
@@ -14,7 +15,6 @@ export class Loads {
   readonly values = new Float64Array(COLUMNS);
   private readonly mesh: Mesh;
   private readonly history: HistoryPort | undefined;
-  private readonly cells: string[] = new Array(COLUMNS + 1).fill('');
 
   constructor(mesh: Mesh, history: HistoryPort | undefined) {
     this.mesh = mesh;
@@ -59,18 +59,6 @@ export class Loads {
     }
   }
 
-  /**
-   * `[row,...]` as JSON, with three digits that count. Joined, and so one piece: it is kept for seconds, and put
-   * together by `+` it would be a tree of all its parts.
-   */
-  text(row: number): string {
-    const { cells, values } = this;
-    cells[0] = `[${row}`;
-    for (let i = 1; i < COLUMNS; i++) cells[i] = short(values[i - 1] as number);
-    cells[COLUMNS] = `${short(values[COLUMNS - 1] as number)}]`;
-    return cells.join(',');
-  }
-
   /** By the names of the columns; null is unknown. */
   object(): Record<string, number | null> {
     return Object.fromEntries(
@@ -89,12 +77,64 @@ function placeOf(pool: Pool, member: number): Place {
   return capped.has(member) ? Place.CAPPED : Place.OUT;
 }
 
-/** More digits are noise on a screen, and octets on the way there. */
-function short(value: number): string {
-  if (!Number.isFinite(value)) return 'null';
+/**
+ * The figures of many servers, a row each, as texts of JSON: `[row,...]`. The numbers are kept, with three digits that
+ * count, and not the texts: thousands of strings that live for seconds would fill the old generation.
+ */
+export class LoadRows implements Texts {
+  size = 0;
+  private values = new Float64Array(0);
+  private versions = new Float64Array(0);
+  private version = 0;
+
+  /** No version where all of it is shown as before. */
+  set(row: number, values: Float64Array): void {
+    if (row >= this.versions.length) this.grow(Math.max(64, 2 * row));
+    if (row >= this.size) this.size = row + 1;
+    const start = row * COLUMNS;
+    let isNew = this.versions[row] === 0;
+    for (let i = 0; i < COLUMNS; i++) {
+      const value = rounded(values[i] as number);
+      const before = this.values[start + i] as number;
+      if (value === before || (Number.isNaN(value) && Number.isNaN(before))) continue;
+      this.values[start + i] = value;
+      isNew = true;
+    }
+    if (isNew) this.versions[row] = ++this.version;
+  }
+
+  clear(row: number): void {
+    if (row < this.size) this.versions[row] = 0;
+  }
+
+  versionAt(row: number): number {
+    return this.versions[row] ?? 0;
+  }
+
+  textAt(row: number): string {
+    let text = `[${row}`;
+    for (let i = 0; i < COLUMNS; i++) {
+      const value = this.values[row * COLUMNS + i] as number;
+      text += Number.isNaN(value) ? ',null' : `,${value}`;
+    }
+    return `${text}]`;
+  }
+
+  private grow(rows: number): void {
+    const { values, versions } = this;
+    this.values = new Float64Array(rows * COLUMNS);
+    this.values.set(values);
+    this.versions = new Float64Array(rows);
+    this.versions.set(versions);
+  }
+}
+
+/** More digits are noise on a screen, and octets on the way there; NaN is unknown. */
+function rounded(value: number): number {
+  if (!Number.isFinite(value)) return Number.NaN;
   const size = Math.abs(value);
-  if (size >= 100) return String(Math.round(value));
-  if (size >= 10) return String(Math.round(value * 10) / 10);
-  if (size >= 1) return String(Math.round(value * 100) / 100);
-  return String(Math.round(value * 1e4) / 1e4);
+  if (size >= 100) return Math.round(value);
+  if (size >= 10) return Math.round(value * 10) / 10;
+  if (size >= 1) return Math.round(value * 100) / 100;
+  return Math.round(value * 1e4) / 1e4;
 }

@@ -7,7 +7,7 @@ import { ADMIN_LIMITS } from '../../core/limits.ts';
 import type { Pool } from '../../core/pool.ts';
 import type { Heap, ServerInfo } from '../wire.ts';
 import { Column, Departed } from './column.ts';
-import { Loads } from './loads.ts';
+import { LoadRows, Loads } from './loads.ts';
 import type { Sources } from './sources.ts';
 import type { Turns } from './turns.ts';
 
@@ -25,7 +25,7 @@ export interface Looking {
 export class View {
   readonly looking: Looking;
   readonly infos = new Column();
-  readonly loads = new Column();
+  readonly loads = new LoadRows();
   /** The heap in its only row. */
   readonly heap = new Column();
   /** Rows that were let go. */
@@ -121,7 +121,7 @@ export class View {
     const pool = this.pool() ?? firstPool(sources, id);
     if (!reader.read(id, pool)) return;
     reader.readRecent(id);
-    this.loads.set(row, reader.text(row));
+    this.loads.set(row, reader.values);
   }
 
   private follow(id: string, view: ServerView | undefined): void {

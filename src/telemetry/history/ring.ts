@@ -78,8 +78,11 @@ export class Ring<Name extends string> {
   private readonly most: number;
   /** By key; a row is fields × (near + far) points, those of one field together. */
   private readonly rows = new Map<string, Float32Array>();
-  /** Keys of the rows that were written in this step. */
-  private readonly written = new Set<string>();
+  /** By key, the round that the row was written in last: a set anew for each round would be garbage. */
+  private readonly writtenIn = new Map<string, number>();
+  private round = 0;
+  /** Rows that were written in this round. */
+  private written = 0;
 
   constructor(series: Readonly<Record<Name, SeriesInfo>>, timeline: Timeline, most: number) {
     this.names = Object.keys(series) as Name[];
@@ -116,7 +119,8 @@ export class Ring<Name extends string> {
       row = new Float32Array(this.names.length * (NEAR + FAR)).fill(Number.NaN);
       this.rows.set(key, row);
     }
-    this.written.add(key);
+    if (this.writtenIn.get(key) !== this.round) this.written++;
+    this.writtenIn.set(key, this.round);
     const { at, farAt } = this.timeline;
     for (let field = 0; field < this.names.length; field++) {
       const start = field * (NEAR + FAR);
@@ -128,10 +132,15 @@ export class Ring<Name extends string> {
 
   /** All rows of the step are written: those that were not are of what is there no more. */
   dropUnwritten(): void {
-    if (this.written.size < this.rows.size) {
-      for (const key of this.rows.keys()) if (!this.written.has(key)) this.rows.delete(key);
+    if (this.written < this.rows.size) {
+      for (const [key, round] of this.writtenIn) {
+        if (round === this.round) continue;
+        this.rows.delete(key);
+        this.writtenIn.delete(key);
+      }
     }
-    this.written.clear();
+    this.round++;
+    this.written = 0;
   }
 
   /** The last point of a series; NaN where there is none. */
