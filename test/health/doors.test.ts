@@ -13,6 +13,8 @@ import { QUICK, type ServerProcess, startServer, untilState, view } from './rig.
 const SERVICE = 'test.v1.Test';
 const CALLERS = 12;
 const SERVICE_MS = 10;
+/** What a server in trouble takes for a call, times what it took. */
+const SLOWER = 10;
 const NAMES = ['a', 'b', 'c', 'd', 'e'] as const;
 
 registerHeapmesh(grpc);
@@ -104,10 +106,6 @@ function startLoad(door: Door): { readonly calls: Call[]; stop(): Promise<void> 
   };
 }
 
-function mean(calls: readonly Call[]): number {
-  return calls.reduce((sum, { ms }) => sum + ms, 0) / calls.length;
-}
-
 /** One after the other gets into trouble, while calls go on. */
 async function inTrouble(
   t: TestContext,
@@ -126,18 +124,17 @@ async function inTrouble(
   await until(() => new Set(calls.map(each => each.server)).size === NAMES.length, 'all have calls');
 
   // Slowed: no more than its share by speed, and no call fails.
-  await slowed.tell({ serviceMs: 10 * SERVICE_MS });
+  await slowed.tell({ serviceMs: SLOWER * SERVICE_MS });
   await sleep(500);
   let from = performance.now();
   await until(() => since(from).length >= 400, 'calls beside the slow one', 30_000);
   const settled = since(from);
   assert.deepEqual(failed(calls), []);
   const slow = settled.filter(({ server }) => server === 'a');
-  const fast = settled.filter(({ server }) => server !== 'a');
-  const bySpeed = 1 / mean(slow) / (1 / mean(slow) + (NAMES.length - 1) / mean(fast));
+  // With three calls at each of the others one more waits there for less than half of what it takes here: none is due.
+  const bySpeed = 1 / SLOWER / (1 / SLOWER + NAMES.length - 1);
   const share = slow.length / settled.length;
   t.diagnostic(`slowed: ${(100 * share).toFixed(1)} %, by speed ${(100 * bySpeed).toFixed(1)} %`);
-  assert.ok(slow.length > 0, 'it goes on');
   assert.ok(share < 1.5 * bySpeed, `${share} of the calls, ${bySpeed} by speed`);
 
   // Failing at once: it looks idle, and draws no calls.
