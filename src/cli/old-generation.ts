@@ -6,10 +6,11 @@
  * limit that the machine, the container or `--max-old-space-size` gives it; after a quiet time it collects by itself.
  */
 import { setFlagsFromString } from 'node:v8';
+import { isChosen } from './chosen-flags.ts';
 
 /** By how much it grows beyond what lives, %. */
 const GROWTH = 200;
 
 /** Whoever starts the process may have chosen it. */
-const isOurs = !/heap[-_]growing/.test([...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' '));
+const isOurs = !isChosen(/heap[-_]growing/);
 if (isOurs && process.argv[2] === 'serve') setFlagsFromString(`--heap-growing-percent=${GROWTH}`);

@@ -9,15 +9,16 @@
  */
 import { accessSync, constants } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { isChosen } from './chosen-flags.ts';
 
 /** As many as Node makes. */
 const MOST = 4;
 
 /** Whoever starts the process may have chosen a number. */
-const isChosen = /v8[-_]pool[-_]size/.test([...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' '));
+const hasNumber = isChosen(/v8[-_]pool[-_]size/);
 const threads = Math.min(MOST, Math.max(1, availableParallelism() - 1));
 // A parent that is spoken to by IPC would lose its channel.
-if (process.argv[2] === 'serve' && !isChosen && threads < MOST && process.channel === undefined) beginAnew();
+if (process.argv[2] === 'serve' && !hasNumber && threads < MOST && process.channel === undefined) beginAnew();
 
 function beginAnew(): void {
   if (process.execve === undefined) return;

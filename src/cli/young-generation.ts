@@ -5,6 +5,7 @@
  * start; so this is loaded before all else.
  */
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
+import { isChosen } from './chosen-flags.ts';
 
 const SIZE = 4 * 1024 * 1024;
 /** Living octets, about, that let it grow, and the most of them that are made for it at a time: four times as many as it takes. */
@@ -15,7 +16,7 @@ const AGAIN_MS = 200;
 const TIMES = 10;
 
 /** Whoever starts the process may have chosen a size. */
-const isOurs = !/semi[-_]space/.test([...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' '));
+const isOurs = !isChosen(/semi[-_]space/);
 if (isOurs && process.argv[2] === 'serve') growBy(1);
 
 /** Grows it to its size, and no further; soon, where that is not possible now. */

@@ -129,7 +129,7 @@ export class Caller extends ServerTransport implements Link {
     const encoding = list.find(Field.ENCODING);
     const coding = encoding < 0 ? 'identity' : list.value(encoding);
     // A stream that stays would hold it for nothing.
-    const kept = method.kind === 'unary' ? keep(list) : undefined;
+    const kept = method.kind === 'unary' ? list.kept() : undefined;
     const call = new ServedCall(this, stream, method, kept, this.lastRead + timeoutMs, coding);
     this.calls[stream] = call;
     call.begin(endStream);
@@ -220,9 +220,4 @@ export class Caller extends ServerTransport implements Link {
     if (call !== undefined) call.halfClosed();
     else this.host.replies.foreignOver(this.connection, stream);
   }
-}
-
-/** The list itself where it never changes, else a copy. */
-function keep(list: HeaderList): HeaderList {
-  return list.serial > 0 ? list : list.copy();
 }

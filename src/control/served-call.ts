@@ -16,13 +16,12 @@ import { MessageReader, type MessageTaker } from '../grpc/message-reader.ts';
 import { Status } from '../grpc/status.ts';
 import { ErrorCode, type HeaderList } from '../http2/http2.ts';
 import type { Caller } from './caller.ts';
+import { systemClock } from './clock.ts';
 import { type Method, type Patience, type Peer, type Receiver, RpcError, type Sink } from './rpc.ts';
 
 const BAD_REQUEST_TYPE = 'type.googleapis.com/google.rpc.BadRequest';
 /** Of the message that is being sent. */
 const prefix = Buffer.alloc(PREFIX_BYTES);
-/** Beyond this, `setTimeout` fires at once. */
-const LONGEST_TIMER_MS = 0x7fff_ffff;
 
 /** A message that the caller's windows have no room for, or not for all of it. */
 interface Waiting {
@@ -53,7 +52,7 @@ export class ServedCall implements Sink, Peer, Patience, MessageTaker {
   private receiver: Receiver<unknown> | undefined;
   /** What a handler wants to be told at the end. */
   private gone: (() => void) | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  private callOffDeadline: (() => void) | undefined;
   private error: RpcError | undefined;
   /** Fields of the head beside those that all have. */
   private extra: (readonly [name: string, value: string])[] | undefined;
@@ -124,7 +123,7 @@ export class ServedCall implements Sink, Peer, Patience, MessageTaker {
   /** The stream is over. */
   closed(): void {
     this.isClosed = true;
-    clearTimeout(this.timer);
+    this.callOffDeadline?.();
     this.reader.drop();
     if (this.waiting !== undefined) this.waitFor([]);
     else this.count();
@@ -226,7 +225,7 @@ export class ServedCall implements Sink, Peer, Patience, MessageTaker {
     if (this.done) return;
     this.done = true;
     this.error = error;
-    clearTimeout(this.timer);
+    this.callOffDeadline?.();
     // A message that has begun must be whole; others are of no use to who is told of an error.
     if (error !== undefined && this.waiting !== undefined) {
       this.waitFor(this.waiting.slice(0, 1).filter(({ sent }) => sent > 0));
@@ -355,10 +354,8 @@ export class ServedCall implements Sink, Peer, Patience, MessageTaker {
 
   private awaitDeadline(): void {
     if (this.deadline === Number.POSITIVE_INFINITY || this.done) return;
-    const ms = Math.max(1, Math.min(this.remainingMs(), LONGEST_TIMER_MS));
-    this.timer = setTimeout(
-      () => this.giveUp(new RpcError(Status.DEADLINE_EXCEEDED, 'deadline exceeded')),
-      ms,
+    this.callOffDeadline = systemClock.after(Math.max(1, this.remainingMs()), () =>
+      this.giveUp(new RpcError(Status.DEADLINE_EXCEEDED, 'deadline exceeded')),
     );
   }
 

@@ -152,6 +152,11 @@ export class HeaderList {
     return Array.from({ length: this.count }, (_, i) => [this.name(i).text, this.value(i)]);
   }
 
+  /** The list itself where it never changes, else a copy: for who needs it beyond the callback that brought it. */
+  kept(): HeaderList {
+    return this.serial > 0 ? this : this.copy();
+  }
+
   /** A copy that owns its octets and stays. */
   copy(serial = 0): HeaderList {
     const out = new HeaderList(this.count);

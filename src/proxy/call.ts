@@ -19,7 +19,6 @@ import type { Backend } from './backend.ts';
 import { CallFacts, EndedBy } from './call-facts.ts';
 import type { CallHost } from './call-host.ts';
 import type { CallerEnd, End } from './ends.ts';
-import { keepList } from './held-list.ts';
 import type { Refusal } from './no-lease.ts';
 import { RequestFlow } from './request-flow.ts';
 import { ResponseFlow } from './response-flow.ts';
@@ -293,7 +292,7 @@ export class Call {
       return true;
     }
     // The backend asked for time (grpc-retry-pushback-ms).
-    const ending = { status, why: said, answer: list && keepList(list) };
+    const ending = { status, why: said, answer: list?.kept() };
     this.pause = setTimeout(
       () => {
         this.pause = undefined;

@@ -2,11 +2,6 @@
 import { PROXY_LIMITS } from '../core/limits.ts';
 import { HeaderList, KeptList } from '../http2/http2.ts';
 
-/** The list itself where it never changes, else a copy. */
-export function keepList(list: HeaderList): HeaderList {
-  return list.serial > 0 ? list : list.copy();
-}
-
 /**
  * The heads of requests, which are kept until it is certain that they need not be sent again: for callers of which
  * no two calls are the same, keeping one makes no new objects.

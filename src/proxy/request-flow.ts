@@ -4,7 +4,6 @@ import type { HeaderList } from '../http2/http2.ts';
 import { ByteQueue } from './byte-queue.ts';
 import type { Call } from './call.ts';
 import type { End } from './ends.ts';
-import { keepList } from './held-list.ts';
 
 export class RequestFlow {
   /** The caller has sent all of it. */
@@ -78,7 +77,7 @@ export class RequestFlow {
 
   /** The caller has ended by trailers. */
   close(trailers: HeaderList, to: End | undefined, stream: number): void {
-    this.trailers = keepList(trailers);
+    this.trailers = trailers.kept();
     this.pump(to, stream);
   }
 

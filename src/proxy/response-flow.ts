@@ -4,7 +4,6 @@ import { type HeaderList, NameKind } from '../http2/http2.ts';
 import { ByteQueue } from './byte-queue.ts';
 import type { Call } from './call.ts';
 import { Field } from './fields.ts';
-import { keepList } from './held-list.ts';
 
 export class ResponseFlow {
   /** The backend has ended its side of the stream. */
@@ -97,7 +96,7 @@ export class ResponseFlow {
     const now = call.leave(status, '');
     // What the caller has not taken yet comes first.
     if (this.queue.pending > 0) {
-      this.held = keepList(list);
+      this.held = list.kept();
       call.facts.status = status;
     } else {
       call.deliver(list, status, isHead, now);

@@ -5,7 +5,7 @@ import { HpackDecoder } from '../../src/http2/hpack/decoder.ts';
 import { HpackEncoder } from '../../src/http2/hpack/encoder.ts';
 import { type HeaderList, Http2Context, type KeptList, NameKind } from '../../src/http2/http2.ts';
 import { Output, SlabPool } from '../../src/http2/output.ts';
-import { HeldLists, keepList } from '../../src/proxy/held-list.ts';
+import { HeldLists } from '../../src/proxy/held-list.ts';
 import { type Field, ModelEncoder } from '../http2/hpack-model.ts';
 import { generator } from '../support/seed.ts';
 
@@ -87,5 +87,5 @@ test('what heads are held in is used again, unless they are long or large', () =
   assert.notEqual(lists.keep(decode(plain.encode(HEAD))), large);
 
   const remembered = context.listOf([[':status', '200']]);
-  assert.equal(keepList(remembered), remembered);
+  assert.equal(remembered.kept(), remembered);
 });
